@@ -1,0 +1,1 @@
+"""Tables of predictions, and the figures computed from them."""

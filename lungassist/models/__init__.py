@@ -1,0 +1,1 @@
+"""Architectures (registry) and the trained models in `weights/`."""

@@ -1,0 +1,96 @@
+"""The card of a trained model: what it is, what it was trained on, how well it did, and where it is weak."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lungassist.errors import LungAssistError, WeightsError
+from lungassist.files import write_json
+from lungassist.preprocess import Preprocessing
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One model's card, as `weights/NAME/card.json` holds it.
+
+    Attributes:
+        name: the folder's name and what a user asks for.
+        version: of this model; rises with every retraining that is released.
+        architecture: a name in the registry.
+        classes: in the order of the network's outputs.
+        preprocessing: what its images go through.
+        temperature: what the logits are divided by before the softmax (Guo et al. 2017), fitted on validation.
+        operating_point: how a finding is made from probabilities; `rule` says it in one word.
+        data: description, counts and content hash of what it was trained on.
+        split: method, seed and hash of the split.
+        hyper_parameters: the recipe.
+        libraries: versions that trained it.
+        figures: measured, by split; computed from the predictions table beside the card.
+        limitations: sentences on what is weak.
+        weights_sha256: of `model.safetensors`.
+        predictions_sha256: of `predictions.csv`, '' where there is none.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    operating_point: Mapping[str, Any]
+    data: Mapping[str, Any]
+    split: Mapping[str, Any]
+    hyper_parameters: Mapping[str, Any]
+    libraries: Mapping[str, str]
+    figures: Mapping[str, Any]
+    limitations: tuple[str, ...]
+    weights_sha256: str
+    predictions_sha256: str = ""
+
+    @property
+    def full_version(self) -> str:
+        """Version and the first eight digits of the weights' hash: no two models share it."""
+        return f"{self.version}+{self.weights_sha256[:8]}"
+
+    def write(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_json(path, {**asdict(self), "preprocessing": self.preprocessing.to_json()})
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Read a card.
+
+        Raises:
+            WeightsError: missing, no JSON, or a field that is missing, unknown or of the wrong kind.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise WeightsError(f"{path.parent} has no card.json, so nothing says what its weights are.") from error
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{path} cannot be read as JSON ({error}). Restore it from where it came.") from error
+        return cls._checked(values, path)
+
+    @classmethod
+    def _checked(cls, values: Any, path: Path) -> Card:
+        try:
+            card = cls(
+                **{
+                    **values,
+                    "classes": tuple(map(str, values["classes"])),
+                    "preprocessing": Preprocessing.from_json(values["preprocessing"]),
+                    "temperature": float(values["temperature"]),
+                    "limitations": tuple(map(str, values["limitations"])),
+                    "weights_sha256": str(values["weights_sha256"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, LungAssistError) as error:
+            raise WeightsError(f"{path} is no card of this version of LungAssist: {error}.") from error
+        if len(card.classes) < 2 or not (math.isfinite(card.temperature) and card.temperature > 0):
+            raise WeightsError(f"{path} needs at least two classes and a temperature above 0.")
+        return card

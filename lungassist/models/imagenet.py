@@ -1,0 +1,61 @@
+"""ImageNet weights through torchvision's weights API, with a clear word for a machine that is offline."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from torch import nn
+from torchvision import models as tv
+
+from lungassist.errors import WeightsError
+from lungassist.models.registry import architecture, build
+
+
+def build_from_imagenet(name: str, class_count: int) -> nn.Module:
+    """Build a network whose weights come from ImageNet, all but its last layer.
+
+    The file is taken from torch's cache, or downloaded into it once by torchvision.
+
+    Args:
+        name: a name in the registry.
+        class_count: outputs of the new last layer, which starts at random.
+
+    Raises:
+        WeightsError: the file is not in the cache and cannot be downloaded, or it is damaged.
+    """
+    weights = tv.get_model_weights(architecture(name).name).DEFAULT
+    place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        # weights_only: a weights file must never be able to run code.
+        state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (URLError, TimeoutError, ConnectionError) as error:
+        raise WeightsError(
+            f"The ImageNet weights of {name} are not on this machine and could not be downloaded ({error}). "
+            f"Connect to the internet, or fetch {weights.url} elsewhere and put it at {place}; "
+            "or start from a model in weights/ or from scratch."
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise WeightsError(
+            f"The ImageNet weights of {name} at {place} cannot be read ({type(error).__name__}). "
+            "Delete the file, so that it is downloaded afresh."
+        ) from error
+    return adopt(build(name, class_count), state, source=str(place))
+
+
+def adopt(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> nn.Module:
+    """Copy into `model` every tensor of `state` except those of a last layer with another number of classes.
+
+    Raises:
+        WeightsError: anything but the last layer's weight and bias is missing or of another shape.
+    """
+    own = model.state_dict()
+    fits = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    left = [key for key in own if key not in fits and not key.endswith("num_batches_tracked")]
+    last = list(own)[-2:]
+    if not set(left) <= set(last):
+        raise WeightsError(f"The weights from {source} do not fit: {left[0]} is missing or of another shape.")
+    model.load_state_dict(fits, strict=False)
+    return model

@@ -1,0 +1,139 @@
+"""The shelf of trained models: `weights/NAME/` with `model.safetensors`, `card.json` and `predictions.csv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from lungassist.errors import UsageError, WeightsError
+from lungassist.files import sha256_of, write_atomically
+from lungassist.models.card import Card
+from lungassist.models.registry import ARCHITECTURES, build
+
+WEIGHTS_FILE: Final = "model.safetensors"
+CARD_FILE: Final = "card.json"
+PREDICTIONS_FILE: Final = "predictions.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfEntry:
+    """One folder of the shelf: its card, or why it cannot be used."""
+
+    name: str
+    folder: Path
+    card: Card | None
+    problem: str | None
+
+
+def read_shelf(weights_dir: Path) -> list[ShelfEntry]:
+    """List every folder of `weights_dir` that holds a card or weights, sorted by name; weights are not opened."""
+    if not weights_dir.is_dir():
+        return []
+    folders = [p for p in sorted(weights_dir.iterdir()) if (p / CARD_FILE).exists() or (p / WEIGHTS_FILE).exists()]
+    return [_entry(folder) for folder in folders]
+
+
+def _entry(folder: Path) -> ShelfEntry:
+    try:
+        card = Card.read(folder / CARD_FILE)
+        _weights_path(folder)
+    except WeightsError as error:
+        return ShelfEntry(folder.name, folder, None, str(error))
+    return ShelfEntry(folder.name, folder, card, None)
+
+
+def _weights_path(folder: Path) -> Path:
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise WeightsError(f"{folder} has a card but no {WEIGHTS_FILE}. Restore it, or train the model again.")
+    return path
+
+
+def choose_model(weights_dir: Path, wanted: str | None) -> str:
+    """The model to use: the one wanted, else the one whose card says `default`, else the first usable.
+
+    Raises:
+        UsageError: there is no folder of the wanted name.
+        WeightsError: there is no usable model at all.
+    """
+    entries = read_shelf(weights_dir)
+    names = [entry.name for entry in entries]
+    if wanted is not None:
+        if wanted not in names:
+            raise UsageError(f"There is no model {wanted!r} in {weights_dir}. There: {', '.join(names) or 'none'}.")
+        return wanted
+    usable = [entry for entry in entries if entry.card is not None]
+    if not usable:
+        reasons = "; ".join(str(entry.problem) for entry in entries)
+        raise WeightsError(
+            f"There is no usable model in {weights_dir}{': ' + reasons if reasons else ''}. "
+            "Restore the bundled one, or train one with python -m train.finetune."
+        )
+    return next((e.name for e in usable if e.card and e.card.operating_point.get("default")), usable[0].name)
+
+
+def verify(folder: Path) -> Card:
+    """Check a model's weights and predictions against the hashes in its card.
+
+    Raises:
+        WeightsError: missing, damaged, or not what the card describes.
+    """
+    card = Card.read(folder / CARD_FILE)
+    expected = {WEIGHTS_FILE: card.weights_sha256, PREDICTIONS_FILE: card.predictions_sha256}
+    _weights_path(folder)
+    for name, digest in expected.items():
+        if digest and (folder / name).is_file() and (found := sha256_of(folder / name)) != digest:
+            raise WeightsError(
+                f"{folder / name} is damaged or not the one its card describes: expected SHA-256 {digest[:12]}…, "
+                f"found {found[:12]}…. Restore the folder from where it came."
+            )
+    return card
+
+
+def load_model(folder: Path) -> tuple[nn.Module, Card]:
+    """Load a verified model in evaluation mode, in single precision, on the CPU. No code is ever unpickled.
+
+    Raises:
+        WeightsError: see `verify`; or the tensors do not fit the architecture that the card names.
+    """
+    card = verify(folder)
+    if card.architecture not in ARCHITECTURES:
+        raise WeightsError(f"The card of {folder} names the architecture {card.architecture!r}, which is unknown here.")
+    model = build(card.architecture, len(card.classes))
+    try:
+        state = load_file(folder / WEIGHTS_FILE)
+        model.load_state_dict({key: _single(value) for key, value in state.items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        first = str(error).splitlines()[-1].strip()
+        raise WeightsError(
+            f"The weights of {folder} do not fit its card, which says {card.architecture} with "
+            f"{len(card.classes)} classes: {first}"
+        ) from error
+    return model.eval().requires_grad_(False), card
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def save_model(folder: Path, state: Mapping[str, torch.Tensor], card: Card) -> Card:
+    """Write weights in half precision and the card with their hashes; returns the card as written.
+
+    The predictions table, if any, must be in place already: its hash goes into the card.
+    """
+    half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()}
+    write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(half, path))
+    table = folder / PREDICTIONS_FILE
+    hashes = {"weights_sha256": sha256_of(folder / WEIGHTS_FILE)}
+    if table.is_file():
+        hashes["predictions_sha256"] = sha256_of(table)
+    complete = replace(card, **hashes)
+    complete.write(folder / CARD_FILE)
+    return complete

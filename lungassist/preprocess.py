@@ -1,0 +1,130 @@
+"""The one way an image is prepared for a model, in training, evaluation and triage alike.
+
+Two stages. `prepare_image` turns pixels of any size into the 8-bit square that a data set's cache holds;
+`to_batch` turns such squares into the z-scored tensor that a network takes. Quantising to 8 bit between the two
+makes a cached training image and a freshly read study the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lungassist.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Triple = tuple[float, float, float]
+
+#: Mean and standard deviation per channel of values in [0, 1] (paper, equation 4).
+#: `radiograph` is measured by `python -m train.normalisation --data DIR` on the training split of 9,970 images of
+#: the COVID-19 Radiography Database's layout; `imagenet` is what torchvision's ImageNet weights were trained with.
+NORMALISATIONS: Final[Mapping[str, tuple[Triple, Triple]]] = MappingProxyType(
+    {
+        "radiograph": ((0.5783, 0.5783, 0.5783), (0.2816, 0.2816, 0.2816)),
+        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    }
+)
+
+ENHANCEMENTS: Final = ("none", "clahe")
+
+#: Share of pixels clipped at either end of the stretch. Burned-in markers and a collimator's edge otherwise decide
+#: how bright the lungs come out.
+CLIPPED_PERCENT: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a model wants its images: a square of `size` pixels, z-scored with `mean` and `std` per channel."""
+
+    size: int = 224
+    normalisation: str = "radiograph"
+    mean: Triple = NORMALISATIONS["radiograph"][0]
+    std: Triple = NORMALISATIONS["radiograph"][1]
+    enhancement: str = "none"
+
+    def __post_init__(self) -> None:
+        if not 32 <= self.size <= 1024:
+            raise UsageError(f"The input size must be 32 to 1024 pixels; {self.size} was asked for.")
+        if self.enhancement not in ENHANCEMENTS:
+            raise UsageError(f"The enhancement must be one of {', '.join(ENHANCEMENTS)}, not {self.enhancement!r}.")
+        if min(self.std) <= 0:
+            raise UsageError(f"A standard deviation must be above 0; {self.std} was given.")
+
+    @classmethod
+    def named(cls, normalisation: str = "radiograph", *, size: int = 224, enhancement: str = "none") -> Preprocessing:
+        """Build from one of the named normalisation sets.
+
+        Raises:
+            UsageError: there is no set of that name, or a value is out of range.
+        """
+        if normalisation not in NORMALISATIONS:
+            known = ", ".join(NORMALISATIONS)
+            raise UsageError(f"The normalisation must be one of {known}, not {normalisation!r}.")
+        mean, std = NORMALISATIONS[normalisation]
+        return cls(size, normalisation, mean, std, enhancement)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a card; `from_json` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Read what `to_json` wrote. Raises KeyError, TypeError or UsageError when it is something else."""
+        mean, std = (tuple(float(v) for v in values[key]) for key in ("mean", "std"))
+        if len(mean) != 3 or len(std) != 3:
+            raise UsageError("A card's normalisation needs three means and three standard deviations.")
+        return cls(int(values["size"]), str(values["normalisation"]), mean, std, str(values["enhancement"]))
+
+
+def prepare_image(pixels: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """Turn a radiograph's pixels into the square that a model sees.
+
+    The image is squashed to the square, not cropped or padded, because the database's images were; then its range
+    is stretched, so that exposure and window do not matter; then enhanced where the recipe says so.
+
+    Args:
+        pixels: `(H, W)` float32, finite, brighter where the film is whiter; any range.
+        preprocessing: the model's wishes.
+
+    Returns:
+        `(size, size)` uint8.
+    """
+    square = (preprocessing.size, preprocessing.size)
+    shrinking = pixels.shape[0] >= square[0] and pixels.shape[1] >= square[1]
+    resized = cv2.resize(pixels, square, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
+    low, high = np.percentile(resized, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
+    span = max(float(high - low), 1e-6)
+    stretched = np.clip((resized - np.float32(low)) * np.float32(255 / span), 0, 255)
+    return _enhance(np.rint(stretched).astype(np.uint8), preprocessing.enhancement)
+
+
+def _enhance(image: NDArray[np.uint8], enhancement: str) -> NDArray[np.uint8]:
+    if enhancement == "clahe":
+        return np.asarray(cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(image), dtype=np.uint8)
+    return image
+
+
+def to_batch(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """Turn prepared images into a network's input, on the device that they are on.
+
+    Args:
+        images: `(N, S, S)` uint8, or float in [0, 255] after augmentation.
+        preprocessing: whose `mean` and `std` apply to values in [0, 1].
+
+    Returns:
+        `(N, 3, S, S)` float32, the grey value in every channel.
+    """
+    import torch
+
+    options: dict[str, Any] = {"dtype": torch.float32, "device": images.device}
+    mean = torch.tensor(preprocessing.mean, **options).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, **options).view(1, 3, 1, 1)
+    return (images.to(torch.float32).unsqueeze(1) / 255 - mean) / std

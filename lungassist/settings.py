@@ -1,0 +1,56 @@
+"""What an installation may set, read from the environment once and passed on as one frozen record."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lungassist.errors import UsageError
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _number(name: str, default: int, smallest: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        value = smallest - 1
+    if value < smallest:
+        raise UsageError(f"{name} must be a whole number of at least {smallest}; it is {text!r}.")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Limits and places.
+
+    `max_pixels` bounds the pixels an image may declare, `max_file_bytes` the bytes of a file or ZIP member,
+    `max_archive_bytes` and `max_archive_members` what a ZIP may unpack to.
+    """
+
+    weights_dir: Path
+    default_model: str | None
+    max_pixels: int
+    max_file_bytes: int
+    max_archive_bytes: int
+    max_archive_members: int
+    batch_size: int
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read `LUNGASSIST_*`; an unset variable keeps its default.
+
+        Raises:
+            UsageError: a number is not a whole number or too small.
+        """
+        return cls(
+            weights_dir=Path(os.environ.get("LUNGASSIST_WEIGHTS") or _ROOT / "weights"),
+            default_model=os.environ.get("LUNGASSIST_MODEL") or None,
+            max_pixels=_number("LUNGASSIST_MAX_PIXELS", 100_000_000, 4096),
+            max_file_bytes=_number("LUNGASSIST_MAX_FILE_BYTES", 400_000_000, 1024),
+            max_archive_bytes=_number("LUNGASSIST_MAX_ARCHIVE_BYTES", 4_000_000_000, 1024),
+            max_archive_members=_number("LUNGASSIST_MAX_ARCHIVE_MEMBERS", 5000, 1),
+            batch_size=_number("LUNGASSIST_BATCH_SIZE", 8, 1),
+        )

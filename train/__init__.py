@@ -1,0 +1,1 @@
+"""Entry points that train and evaluate models: thin command lines over `lungassist`."""

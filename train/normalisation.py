@@ -1,0 +1,49 @@
+"""Measure the `radiograph` normalisation set: mean and deviation of the prepared training images.
+
+    python -m train.normalisation --data DIR [--metadata CSV]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lungassist.dataset import index_folder, prepare_all, split_by_patient
+from lungassist.errors import LungAssistError
+from lungassist.preprocess import Preprocessing
+from lungassist.settings import Settings
+
+
+def measure(data: Path, metadata: Path | None) -> tuple[float, float]:
+    """Mean and standard deviation over all pixels of the training split, of values in [0, 1]."""
+    index = index_folder(data, metadata)
+    prepared = prepare_all(index, Preprocessing(), Settings.from_environment())
+    table = index.table
+    train = split_by_patient(table["label"].tolist(), table["patient_id"].tolist(), seed=1) == "train"
+    histogram = np.bincount(prepared.images[train & prepared.readable].ravel(), minlength=256)
+    grey = np.arange(256) / 255
+    mean = float((histogram * grey).sum() / histogram.sum())
+    return mean, float(np.sqrt((histogram * (grey - mean) ** 2).sum() / histogram.sum()))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the set as the preprocess module writes it."""
+    parser = argparse.ArgumentParser(prog="python -m train.normalisation", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with CLASS/images/* or CLASS/*")
+    parser.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
+    arguments = parser.parse_args(argv)
+    try:
+        mean, std = measure(arguments.data, arguments.metadata)
+    except LungAssistError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.write(f"mean {mean:.4f} std {std:.4f}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
