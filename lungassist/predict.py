@@ -1,0 +1,128 @@
+"""A loaded model that answers: probabilities and heat maps for prepared images, for many callers at once."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.fx.experimental.optimization import fuse
+
+from lungassist.errors import UsageError
+from lungassist.explain import GRAD_CAM, check_method, class_gradients, heat_maps
+from lungassist.models.card import Card
+from lungassist.models.registry import Halves, architecture
+from lungassist.models.weights import load_model
+from lungassist.preprocess import to_batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What a model says of `N` images.
+
+    Attributes:
+        probabilities: `(N, K)` float64, calibrated by the card's temperature, rows sum to 1.
+        heat_maps: `(N, K, h, w)` float32 evidence, see `explain.heat_maps`; None when not asked for.
+    """
+
+    probabilities: NDArray[np.float64]
+    heat_maps: NDArray[np.float32] | None
+
+
+class Classifier:
+    """A trained network with its card, ready to answer.
+
+    It has no state that an answer changes: no hooks, no mode switches, no buffers. Threads may share one.
+    """
+
+    def __init__(self, network: nn.Module, card: Card, device: torch.device | None = None) -> None:
+        """Take over `network`: it is put in evaluation mode, its batch norm folded into its convolutions.
+
+        Args:
+            network: of the card's architecture.
+            card: what it is.
+            device: where it computes; the CPU by default.
+        """
+        self.card = card
+        self.device = device or torch.device("cpu")
+        self._body, self._tail = fold(network, card.architecture)
+        self._body.to(self.device)
+        self._tail.to(self.device)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
+        """Load a verified model from its folder in `weights/`.
+
+        Raises:
+            WeightsError: missing, damaged, or not what its card says.
+        """
+        return cls(*load_model(folder), device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.card.classes
+
+    def predict(self, images: NDArray[np.uint8], explain: str | None = GRAD_CAM) -> Prediction:
+        """Classify prepared images and, unless `explain` is None, map the evidence for every class.
+
+        Args:
+            images: `(N, S, S)` uint8 from `prepare_image` with this card's preprocessing.
+            explain: a method of `explain.METHODS`, or None for probabilities alone.
+
+        Raises:
+            UsageError: the images are of another size or kind, or the method is unknown.
+        """
+        side = self.card.preprocessing.size
+        if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (side, side):
+            raise UsageError(
+                f"{self.card.name} takes prepared images of {side} x {side} pixels in 8 bits; "
+                f"it got {images.dtype} of shape {images.shape}."
+            )
+        if explain is not None:
+            check_method(explain)
+        # A copy: torch takes no read-only array without a warning, and none with negative strides at all.
+        logits, maps = self._answer(torch.tensor(images), explain)
+        temperature = self.card.temperature
+        probabilities = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
+        return Prediction(probabilities, maps)
+
+    @torch.no_grad()
+    def _answer(self, images: torch.Tensor, explain: str | None) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        batch = to_batch(images.to(self.device), self.card.preprocessing)
+        activations = self._body(batch.contiguous(memory_format=torch.channels_last))
+        if explain is None:
+            return self._tail(activations), None
+        logits, gradients = class_gradients(self._tail, activations)
+        return logits, heat_maps(explain, activations, gradients)
+
+
+def fold(network: nn.Module, name: str) -> Halves:
+    """Cut a network into body and tail for inference, batch norm folded into the convolutions before it.
+
+    The result shares nothing with `network`, computes the same up to rounding, and is frozen. Channels last, because
+    convolutions on a CPU are faster so (`python -m benchmarks.explain`).
+    """
+    body, tail = architecture(name).halve(network.eval().requires_grad_(False))
+    return fuse(body).to(memory_format=torch.channels_last), _without_in_place(copy.deepcopy(tail))
+
+
+def _without_in_place(tail: nn.Module) -> nn.Module:
+    """Switch off what overwrites its input: the tail's input is the activations that the maps still need."""
+    for module in tail.modules():
+        if "inplace" in vars(module):
+            vars(module)["inplace"] = False
+    return tail
+
+
+def margin(probabilities: NDArray[np.float64]) -> float:
+    """Distance between the two largest of `(K,)` probabilities; NaN for fewer than two."""
+    if len(probabilities) < 2:
+        return math.nan
+    second, first = np.sort(probabilities)[-2:]
+    return float(first - second)

@@ -1,0 +1,218 @@
+"""A study's journey: read, prepare, predict, explain, and say in words what came out. A stream in, a stream out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lungassist.classes import CONTAGIOUS, spoken
+from lungassist.errors import StudyError
+from lungassist.explain import GRAD_CAM
+from lungassist.imaging import Radiograph, Study, doubts, read_radiograph
+from lungassist.predict import Classifier, margin
+from lungassist.preprocess import prepare_image
+from lungassist.settings import Settings
+
+#: Below this distance between the two most probable classes a finding says that it has little margin.
+LITTLE_MARGIN: Final = 0.2
+
+_READERS: Final = 2
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one model says of one study.
+
+    Attributes:
+        file: the study's name; sha256: of its bytes.
+        model, model_version, operating_point: what produced the finding.
+        finding: a class as the model's card spells it.
+        probabilities: a calibrated probability a class, summing to 1.
+        margin: distance between the two largest of them.
+        suspected_contagious: the finding is COVID or Viral Pneumonia.
+        plausible: False when the image does not look like a frontal chest radiograph; the finding then means little.
+        warnings: sentences, the gravest first.
+    """
+
+    file: str
+    sha256: str
+    model: str
+    model_version: str
+    operating_point: str
+    finding: str
+    probabilities: dict[str, float]
+    margin: float
+    suspected_contagious: bool
+    plausible: bool
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as JSON's kinds, with the keys that the command line documents."""
+        return {
+            "file": self.file,
+            "sha256": self.sha256,
+            "model": self.model,
+            "model_version": self.model_version,
+            "operating_point": self.operating_point,
+            "finding": self.finding,
+            "probabilities": {name: round(value, 6) for name, value in self.probabilities.items()},
+            "margin": round(self.margin, 6),
+            "suspected_contagious": self.suspected_contagious,
+            "plausible": self.plausible,
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Triaged(Generic[Kept]):
+    """A study that was read and classified.
+
+    Attributes:
+        finding: the result.
+        heat_maps: `(K, h, w)` float32 evidence, None when not asked for.
+        kept: what the caller's `keep` returned for the radiograph.
+    """
+
+    finding: Finding
+    heat_maps: NDArray[np.float32] | None = field(repr=False)
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A study that could not be used, and why."""
+
+    file: str
+    error: StudyError
+
+    def to_json(self) -> dict[str, Any]:
+        """`file` and `error` with `code` and `message`."""
+        return {"file": self.file, "error": {"code": self.error.code, "message": str(self.error)}}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready(Generic[Kept]):
+    """A study that was read: all that is left of it but what the caller keeps is the small prepared image."""
+
+    name: str
+    sha256: str
+    image: NDArray[np.uint8]
+    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
+    kept: Kept
+
+
+def forget(radiograph: Radiograph) -> None:
+    """A `keep` that keeps nothing."""
+    del radiograph
+
+
+def triage(
+    studies: Iterable[Study],
+    classifier: Classifier,
+    settings: Settings,
+    *,
+    explain: str | None = GRAD_CAM,
+    keep: Callable[[Radiograph], Kept],
+) -> Iterator[Triaged[Kept] | Refused]:
+    """Triage a stream of studies in batches, in order; the next ones are read while the model works.
+
+    Memory is bounded, whatever the number of studies: a radiograph is let go as soon as it is prepared, and no more
+    than two batches of prepared images, with what `keep` returned for them, wait for the consumer.
+
+    Args:
+        studies: from `imaging.iter_studies` or `expand_upload`; one that fails yields `Refused`, the rest goes on.
+        classifier: the model.
+        settings: the reader's limits and the batch size.
+        explain: a method of `explain.METHODS`, or None.
+        keep: called in a reading thread with each radiograph.
+    """
+
+    def read(study: Study) -> _Ready[Kept] | Refused:
+        try:
+            radiograph = read_radiograph(study.read_bytes(), study.name, settings)
+        except StudyError as error:
+            return Refused(study.name, error)
+        image = prepare_image(radiograph.pixels, classifier.card.preprocessing)
+        found = doubts(radiograph)
+        return _Ready(study.name, radiograph.sha256, image, found, radiograph.warnings, keep(radiograph))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        for batch in _batches(_ahead(pool, read, iter(studies), settings.batch_size), settings.batch_size):
+            yield from _answer(batch, classifier, explain)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor,
+    read: Callable[[Study], _Ready[Kept] | Refused],
+    studies: Iterator[Study],
+    ahead: int,
+) -> Iterator[_Ready[Kept] | Refused]:
+    """Read in threads, in order, never more than `ahead` studies before the one asked for."""
+    waiting: deque[Future[_Ready[Kept] | Refused]] = deque()
+    try:
+        waiting.extend(pool.submit(read, study) for study in islice(studies, ahead))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(read, study) for study in islice(studies, 1))
+            yield result
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _batches(items: Iterator[_Ready[Kept] | Refused], size: int) -> Iterator[list[_Ready[Kept] | Refused]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _answer(
+    batch: list[_Ready[Kept] | Refused], classifier: Classifier, explain: str | None
+) -> Iterator[Triaged[Kept] | Refused]:
+    ready = [item for item in batch if isinstance(item, _Ready)]
+    if ready:
+        prediction = classifier.predict(np.stack([item.image for item in ready]), explain)
+    row = 0
+    for item in batch:
+        if isinstance(item, Refused):
+            yield item
+            continue
+        maps = None if prediction.heat_maps is None else prediction.heat_maps[row]
+        finding = _finding(item, prediction.probabilities[row], classifier)
+        yield Triaged(finding, maps, item.kept)
+        row += 1
+
+
+def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], classifier: Classifier) -> Finding:
+    card = classifier.card
+    order = np.argsort(-probabilities, kind="stable")
+    found, second = (card.classes[i] for i in order[:2])
+    gap = margin(probabilities)
+    warnings = [*item.doubts, *item.warnings]
+    if gap < LITTLE_MARGIN:
+        first_share, second_share = (f"{probabilities[i]:.0%}" for i in order[:2])
+        warnings.append(
+            f"Little margin: {spoken(found)} {first_share} against {spoken(second)} {second_share}. Read with care."
+        )
+    return Finding(
+        file=item.name,
+        sha256=item.sha256,
+        model=card.name,
+        model_version=card.full_version,
+        operating_point=str(card.operating_point.get("rule", "highest probability")),
+        finding=found,
+        probabilities={name: float(p) for name, p in zip(card.classes, probabilities, strict=True)},
+        margin=gap,
+        suspected_contagious=found in CONTAGIOUS,
+        plausible=not item.doubts,
+        warnings=tuple(warnings),
+    )

@@ -1,0 +1,1 @@
+"""Parts of the pages that run in the reader's browser."""

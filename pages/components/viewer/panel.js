@@ -1,0 +1,212 @@
+// Everything around the canvas that tells the reader the state: readouts, legend, pressed buttons, spoken text.
+
+import { gradient } from "./colormaps.js";
+import { CONTOUR_SHARES } from "./evidence.js";
+import { scaleBar } from "./geometry.js";
+
+/** Longest share of a pane's width that the scale bar takes. */
+const BAR_SHARE = 0.28;
+
+/** A screen reader hears the state once it has rested for so long, in milliseconds. */
+const REST = 600;
+
+/**
+ * @param {number} share
+ * @returns {string} per cent, with more digits where a narrow window needs them
+ */
+export function percent(share) {
+  const value = 100 * share;
+  return `${value.toFixed(value >= 10 ? 0 : value >= 1 ? 1 : 2)} %`;
+}
+
+/**
+ * @param {number} probability
+ * @returns {string} never a rounded 0 or 100 %, which no model may claim
+ */
+export function probabilityText(probability) {
+  if (probability < 0.005) return "<1 %";
+  if (probability >= 0.995) return ">99 %";
+  return `${Math.round(100 * probability)} %`;
+}
+
+/** The parts of viewer.html that show state, found once by their `data-part`. */
+export class Panel {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.parts = Object.fromEntries(
+      [...root.querySelectorAll("[data-part]")].map((element) => [element.dataset.part, element]),
+    );
+    this.toggles = [...root.querySelectorAll("[data-toggle]")];
+    this.spoken = 0;
+    this.built = "";
+  }
+
+  /**
+   * One button per class, with its key and probability.
+   * @param {import("./payload.js").ClassEntry[]} classes
+   * @param {(index: number) => void} choose
+   */
+  buildClasses(classes, choose) {
+    // Untouched when nothing changed: a rerun must not take the focus from a button.
+    const built = JSON.stringify(classes);
+    if (built === this.built) return;
+    this.built = built;
+    this.parts.classes.replaceChildren(...classes.map((entry, index) => classButton(entry, index, choose)));
+  }
+
+  /**
+   * @param {import("./payload.js").Header} header
+   * @param {import("./memory.js").State} state
+   * @param {import("./evidence.js").EvidenceLayer | null} evidence
+   */
+  showState(header, state, evidence) {
+    const { classes } = header.evidence;
+    this.root.dataset.evidence = evidence ? "some" : "none";
+    [...this.parts.classes.children].forEach((button, index) => press(button, index === state.shown));
+    for (const button of this.toggles) press(button, state[button.dataset.toggle]);
+    this.parts.window.textContent = `W ${percent(state.window.width)} · L ${percent(state.window.centre)}`;
+    this.parts.inverted.hidden = !state.inverted;
+    this.parts.keys.hidden = !state.keysOpen;
+    this.parts.position.textContent = header.viewPosition ?? "";
+    this.showLegend(classes, state, evidence);
+    this.showCaptions(classes[state.shown].name, state, evidence);
+    this.speakLater(spokenState(classes[state.shown], state, evidence));
+  }
+
+  /**
+   * @param {import("./payload.js").ClassEntry[]} classes
+   * @param {import("./memory.js").State} state
+   * @param {import("./evidence.js").EvidenceLayer | null} evidence
+   */
+  showLegend(classes, state, evidence) {
+    const { parts } = this;
+    if (!evidence) {
+      parts.title.textContent = "No heat map for this study";
+      return;
+    }
+    const { name } = classes[state.shown];
+    const peak = evidence.peak(state.shown);
+    parts.title.textContent = peak > 0 ? `Evidence for ${name}` : `No evidence for ${name}: nothing is painted`;
+    parts.peak.textContent = peak > 0 ? `strongest here: ${percent(Math.min(1, peak))} of the scale` : "";
+    parts.bar.style.backgroundImage = gradient(state.colorMap, state.opacity);
+    parts.most.textContent = `strongest for any of the ${classes.length} classes`;
+    parts.note.textContent = legendNote(classes.length, state.contours);
+    parts.opacity.value = String(Math.round(100 * state.opacity));
+    parts.opacityValue.textContent = percent(state.opacity);
+    parts.colorMap.value = state.colorMap;
+  }
+
+  /**
+   * @param {string} name
+   * @param {import("./memory.js").State} state
+   * @param {import("./evidence.js").EvidenceLayer | null} evidence
+   */
+  showCaptions(name, state, evidence) {
+    const { original, painted } = this.parts;
+    original.hidden = !(state.sideBySide && evidence);
+    painted.textContent = paintedCaption(name, state, evidence);
+  }
+
+  /**
+   * Zoom and scale bar change with every frame of a drag, the rest does not.
+   * @param {import("./memory.js").State} state
+   * @param {number | null} millimetres per image pixel
+   * @param {number} paneWidth in device pixels
+   * @param {number} ratio device pixels per CSS pixel
+   */
+  showZoom(state, millimetres, paneWidth, ratio) {
+    const { zoom, ruler, rulerBar, rulerLabel } = this.parts;
+    zoom.textContent = `Zoom ${percent(state.view.scale)}`;
+    const bar = millimetres && scaleBar(millimetres, state.view.scale, paneWidth * BAR_SHARE);
+    ruler.hidden = !bar;
+    if (!bar) return;
+    rulerBar.style.width = `${bar.length / ratio}px`;
+    rulerLabel.textContent = `${bar.label} at detector`;
+  }
+
+  /** @param {string} text shown over the stage; empty to hide it */
+  showNotice(text) {
+    this.parts.notice.textContent = text;
+    this.parts.notice.hidden = text === "";
+  }
+
+  /** @param {string} text */
+  speakLater(text) {
+    clearTimeout(this.spoken);
+    this.spoken = setTimeout(() => {
+      if (this.parts.live.textContent !== text) this.parts.live.textContent = text;
+    }, REST);
+  }
+
+  destroy() {
+    clearTimeout(this.spoken);
+  }
+}
+
+/**
+ * @param {Element} button
+ * @param {boolean} pressed
+ */
+function press(button, pressed) {
+  button.setAttribute("aria-pressed", String(Boolean(pressed)));
+}
+
+/**
+ * @param {import("./payload.js").ClassEntry} entry
+ * @param {number} index
+ * @param {(index: number) => void} choose
+ */
+function classButton({ name, probability }, index, choose) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "class" });
+  const shown = probability === null ? "" : probabilityText(probability);
+  const texts = [[String(index + 1), "key"], [name, "name"], [shown, "probability"]];
+  button.append(...texts.map(([textContent, className]) => (
+    Object.assign(document.createElement("span"), { textContent, className })
+  )));
+  button.setAttribute("aria-label", shown ? `${name}, probability ${shown}` : name);
+  button.title = `Show the evidence for ${name} (key ${index + 1})`;
+  if (probability !== null) button.style.setProperty("--share", `${100 * probability}%`);
+  button.addEventListener("click", () => choose(index));
+  return button;
+}
+
+/**
+ * @param {number} classes
+ * @param {boolean} contours
+ * @returns {string} what the colours mean, and what they do not
+ */
+function legendNote(classes, contours) {
+  const lines = `Lines at ${CONTOUR_SHARES.map((share) => 100 * share).join(", ")} % of the scale. `;
+  return `Same scale for all ${classes} classes; transparent = none. ${contours ? lines : ""}`
+    + "Shows which areas spoke for the class in the model: not a segmentation, not the outline of a lesion.";
+}
+
+/**
+ * What is painted on the film, in words; also the subject of a saved view.
+ * @param {string} name
+ * @param {import("./memory.js").State} state
+ * @param {import("./evidence.js").EvidenceLayer | null} evidence
+ * @returns {string}
+ */
+export function paintedCaption(name, state, evidence) {
+  if (!evidence || !(state.overlay || state.contours)) return "No heat map shown";
+  return evidence.peak(state.shown) > 0 ? `Evidence for ${name}` : `No evidence for ${name}`;
+}
+
+/**
+ * @param {import("./payload.js").ClassEntry} entry
+ * @param {import("./memory.js").State} state
+ * @param {import("./evidence.js").EvidenceLayer | null} evidence
+ * @returns {string}
+ */
+function spokenState({ name, probability }, state, evidence) {
+  return [
+    paintedCaption(name, state, evidence),
+    probability === null ? "" : `probability ${probabilityText(probability)}`,
+    `window width ${percent(state.window.width)}, level ${percent(state.window.centre)}`,
+    state.inverted ? "inverted" : "",
+    state.sideBySide && evidence ? "side by side with the original" : "",
+    state.view.fit ? "whole image" : `zoom ${percent(state.view.scale)}`,
+  ].filter(Boolean).join("; ");
+}

@@ -1,0 +1,1 @@
+"""What pages share: the session's worklist, cached models, charts and downloads."""

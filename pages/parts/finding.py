@@ -1,0 +1,134 @@
+"""The selected study: viewer, finding, where it came from, what to take away, and what other models say."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import streamlit as st
+
+from lungassist.classes import spoken
+from lungassist.errors import StudyError
+from lungassist.explain import METHODS, shared_scale
+from lungassist.imaging import Radiograph, png_bytes, to_uint8
+from lungassist.overlay import overlay
+from lungassist.predict import Classifier
+from lungassist.triage import Refused, Triaged
+from lungassist.worklist import Entry, finding_json, sentence
+from pages.components.viewer import radiograph_viewer
+from pages.parts import session
+from pages.parts.charts import probability_bars
+
+
+def show_study(entry: Entry, model: Classifier, method: str) -> None:
+    """Show one entry of the worklist as `model` sees it."""
+    outcome = entry.outcomes[(model.card.full_version, method)]
+    if isinstance(outcome, Refused):
+        st.error(str(outcome.error), icon=":material/broken_image:")
+        return
+    try:
+        radiograph = session.worklist().radiograph(entry, session.settings())
+    except StudyError as error:
+        st.error(str(error), icon=":material/broken_image:")
+        return
+    image, words = st.columns([7, 3], gap="medium")
+    with image:
+        _viewer(outcome, radiograph, model)
+    with words:
+        _finding(entry, outcome, model, method)
+        _facts(radiograph)
+        _take_away(outcome, radiograph)
+
+
+def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier) -> None:
+    maps = outcome.heat_maps
+    radiograph_viewer(
+        radiograph,
+        maps,
+        [spoken(name) for name in model.classes],
+        spoken(outcome.finding.finding),
+        scale=0.0 if maps is None else shared_scale(maps),
+        probabilities=[outcome.finding.probabilities[name] for name in model.classes],
+        key="viewer",
+        height=620,
+    )
+
+
+def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: str) -> None:
+    finding = outcome.finding
+    st.subheader(spoken(finding.finding) if finding.plausible else "No reliable finding", anchor=False)
+    if entry.synthetic:
+        st.badge("Synthetic phantom, no patient", icon=":material/draw:", color="violet")
+    if finding.suspected_contagious and finding.plausible:
+        st.badge("Suspected contagious", icon=":material/coronavirus:", color="orange")
+    st.write(sentence(finding))
+    for warning in finding.warnings:
+        st.warning(warning, icon=":material/warning:")
+    st.plotly_chart(probability_bars(finding.probabilities), config={"displayModeBar": False}, key="bars")
+    st.caption(
+        f"Model **{finding.model}** {finding.model_version} · operating point: {finding.operating_point} · "
+        f"probabilities calibrated on validation (temperature {model.card.temperature:.2f}) · {METHODS[method]}"
+    )
+
+
+def _facts(radiograph: Radiograph) -> None:
+    rows, columns = radiograph.shape
+    facts = [f"{columns} × {rows} pixels, {radiograph.bit_depth} bits", radiograph.file_format]
+    if radiograph.view_position:
+        facts.append(f"view {radiograph.view_position}")
+    if radiograph.pixel_spacing_mm:
+        facts.append(f"{radiograph.pixel_spacing_mm[0]:.3g} mm a pixel")
+    st.caption(" · ".join([*facts, f"SHA-256 {radiograph.sha256[:12]}…"]))
+
+
+def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
+    finding = outcome.finding
+    stem = PurePath(finding.file).stem
+    left, right = st.columns(2)
+    left.download_button(
+        "Overlay (PNG)",
+        lambda: overlay_of(outcome, radiograph),
+        f"{stem}_{finding.finding}.png",
+        "image/png",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+        help="The heat map of the finding over the whole radiograph, at its own resolution.",
+    )
+    right.download_button(
+        "Result (JSON)",
+        finding_json(outcome),
+        f"{stem}.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
+
+
+def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
+    """The finding's heat map over the radiograph, as PNG."""
+    grey = to_uint8(radiograph.pixels)
+    if outcome.heat_maps is None:
+        return png_bytes(grey)
+    index = list(outcome.finding.probabilities).index(outcome.finding.finding)
+    return png_bytes(overlay(grey, outcome.heat_maps[index], shared_scale(outcome.heat_maps)))
+
+
+def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str) -> None:
+    """The same study through several models (the paper's Table 6), each with the map of its own finding."""
+    st.subheader("The same study through several models", anchor=False)
+    for model, column in zip(models, st.columns(len(models)), strict=True):
+        outcome = entry.outcomes[(model.card.full_version, method)]
+        with column, st.container(border=True):
+            st.markdown(f"**{model.card.name}** {model.card.full_version}")
+            if isinstance(outcome, Refused):
+                st.error(str(outcome.error))
+                continue
+            radiograph = session.worklist().radiograph(entry, session.settings())
+            st.image(overlay_of(outcome, radiograph), width="stretch", alt=f"Heat map of {model.card.name}")
+            st.write(sentence(outcome.finding))
+            st.plotly_chart(
+                probability_bars(outcome.finding.probabilities),
+                config={"displayModeBar": False},
+                key=f"bars {model.card.name}",
+            )

@@ -1,0 +1,75 @@
+"""What outlives a rerun: loaded models for everybody, the worklist for one browser session."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lungassist.device import choose_device
+from lungassist.imaging import Study, expand_upload
+from lungassist.models.weights import ShelfEntry, choose_model, read_shelf
+from lungassist.phantom import phantom_png
+from lungassist.predict import Classifier
+from lungassist.settings import Settings
+from lungassist.worklist import Worklist
+
+PHANTOMS = (("Normal", 3), ("COVID", 5), ("Lung_Opacity", 7), ("Viral Pneumonia", 11))
+
+
+def settings() -> Settings:
+    """The installation's settings."""
+    return Settings.from_environment()
+
+
+def shelf() -> list[ShelfEntry]:
+    """The models in `weights/`, read anew so that a promoted one is offered at once."""
+    return read_shelf(settings().weights_dir)
+
+
+def default_model() -> str:
+    """The model that triage starts with."""
+    return choose_model(settings().weights_dir, settings().default_model)
+
+
+def classifier(name: str) -> Classifier:
+    """A loaded model, shared by all sessions; a retrained one of the same name is loaded afresh."""
+    folder = settings().weights_dir / name
+    return _classifier(str(folder), (folder / "card.json").stat().st_mtime_ns)
+
+
+@st.cache_resource(show_spinner="Loading the model…", max_entries=6)
+def _classifier(folder: str, _changed: int) -> Classifier:
+    from pathlib import Path
+
+    return Classifier.load(Path(folder), choose_device("auto"))
+
+
+def worklist() -> Worklist:
+    """This browser session's studies."""
+    if "worklist" not in st.session_state:
+        st.session_state["worklist"] = Worklist()
+    found: Worklist = st.session_state["worklist"]
+    return found
+
+
+def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -> None:
+    """Bring the worklist in step with the uploader; what is in it already stays as it is."""
+    here = worklist()
+    present = {upload.file_id for upload in uploads}
+    here.drop(group for group in here.groups() if group not in present and not group.startswith("phantom"))
+    for upload in uploads:
+        if upload.file_id not in here.groups():
+            here.add(upload.file_id, expand_upload(upload.name, upload.getvalue(), settings()))
+
+
+def take_phantoms() -> None:
+    """Put four synthetic phantoms, one a class, into the worklist."""
+    for kind, seed in PHANTOMS:
+        name = f"SYNTHETIC {kind} phantom.png"
+        study = Study(name, lambda kind=kind, seed=seed: phantom_png(kind, seed))  # type: ignore[misc]
+        worklist().add(f"phantom {kind}", [study], synthetic=True)
+
+
+def drop_phantoms() -> None:
+    """Take them out again."""
+    here = worklist()
+    here.drop(group for group in here.groups() if group.startswith("phantom"))

@@ -1,0 +1,156 @@
+"""Triage: studies in; for each one the finding, how probable every class is, and where the model looked."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from lungassist.errors import LungAssistError
+from lungassist.explain import METHODS
+from lungassist.predict import Classifier
+from lungassist.worklist import Entry, Worklist, findings_csv, row_of, urgency
+from pages.parts import session
+from pages.parts.finding import show_models_side_by_side, show_study
+
+
+def main() -> None:
+    """Lay the page out: what comes in on the left, what came of it on the right."""
+    here = session.worklist()
+    with st.sidebar:
+        _intake(here)
+        models, method = _choices()
+    if not models:
+        st.error(
+            "There is no usable model, so nothing can be triaged. The Models page says why.", icon=":material/error:"
+        )
+        return
+    if not len(here):
+        _welcome()
+        return
+    _triage(here, models[0], method)
+    entry = _table(here, models[0], method)
+    if entry is None:
+        return
+    show_study(entry, models[0], method)
+    if len(models) > 1:
+        for model in models[1:]:
+            here.triage(model, session.settings(), method, entries=[entry])
+        show_models_side_by_side(entry, models, method)
+
+
+def _welcome() -> None:
+    st.title("Triage", anchor=False)
+    st.markdown(
+        "Drop radiographs into the box on the left: frontal chest X-rays, one or many. For each you see what the "
+        "model finds, how probable every class is, and where it looked.\n\n"
+        "Without an image at hand, look at four synthetic phantoms first."
+    )
+    st.button("Load synthetic phantoms", icon=":material/draw:", type="primary", on_click=_switch_phantoms_on)
+
+
+def _switch_phantoms_on() -> None:
+    st.session_state["phantoms"] = True
+
+
+def _choices() -> tuple[list[Classifier], str]:
+    """The model that triages, followed by those to compare with; and the method of explanation."""
+    try:
+        default = session.default_model()
+    except LungAssistError as error:
+        st.error(str(error), icon=":material/error:")
+        return [], "gradcam"
+    usable = [entry.name for entry in session.shelf() if entry.card]
+    first = st.selectbox("Model", usable, index=usable.index(default) if default in usable else 0, key="model")
+    others = st.multiselect(
+        "Compare with",
+        [name for name in usable if name != first],
+        key="compare",
+        help="Shows the selected study through these models as well, side by side.",
+    )
+    method = st.selectbox(
+        "Explanation", list(METHODS), format_func=lambda name: METHODS[name].split(":")[0], key="method"
+    )
+    st.caption(METHODS[method].split(": ")[1].capitalize())
+    return _load([first, *others]), method
+
+
+def _load(names: list[str]) -> list[Classifier]:
+    loaded = []
+    for name in names:
+        try:
+            loaded.append(session.classifier(name))
+        except LungAssistError as error:
+            st.error(str(error), icon=":material/error:")
+    return loaded
+
+
+def _intake(here: Worklist) -> None:
+    whole = st.session_state.get("whole_folder", False)
+    uploads = st.file_uploader(
+        "Radiographs",
+        accept_multiple_files="directory" if whole else True,
+        key=f"uploads {'folder' if whole else 'files'}",
+        help="PNG, JPEG, TIFF, WebP, DICOM with or without .dcm, or a ZIP of them.",
+    )
+    st.toggle("Choose a whole folder", key="whole_folder", help="Takes every file below the folder.")
+    st.toggle("Synthetic phantoms", key="phantoms", help="Four drawn chests, one a class, to try the page with.")
+    session.take_uploads(uploads or [])
+    if st.session_state["phantoms"] and not any(entry.synthetic for entry in here.entries):
+        session.take_phantoms()
+    if not st.session_state["phantoms"]:
+        session.drop_phantoms()
+
+
+def _triage(here: Worklist, model: Classifier, method: str) -> None:
+    bar = st.empty()
+
+    def tell(done: int, total: int) -> None:
+        if total > 1:
+            bar.progress(done / total, f"{done} of {total} studies")
+
+    here.triage(model, session.settings(), method, progress=tell)
+    bar.empty()
+
+
+def _table(here: Worklist, model: Classifier, method: str) -> Entry | None:
+    """The worklist; returns the selected study."""
+    wanted = (model.card.full_version, method)
+    by_urgency = st.session_state.get("order", "Most urgent first") == "Most urgent first"
+    entries = here.entries
+    if by_urgency:
+        entries = sorted(entries, key=lambda entry: urgency(entry.outcomes[wanted]))
+    rows = [row_of(e.study.name, e.outcomes[wanted], synthetic=e.synthetic) for e in entries]
+    state = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [0]}},
+        height=min(38 + 35 * len(rows), 248),
+        column_config={
+            "file": st.column_config.TextColumn("Study", width="medium"),
+            "finding": st.column_config.TextColumn("Finding", width="small"),
+            "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
+            "flags": st.column_config.TextColumn("Flags", width="medium"),
+            "notes": st.column_config.TextColumn("Notes", width="large"),
+        },
+        key=f"table {hash(tuple(entry.key for entry in entries))}",
+    )
+    order, take = st.columns([3, 1], vertical_alignment="center")
+    order.segmented_control(
+        "Order", ["Most urgent first", "As uploaded"], default="Most urgent first", key="order", required=True
+    )
+    take.download_button(
+        "Batch (CSV)",
+        findings_csv([entry.outcomes[wanted] for entry in here.entries], model.classes),
+        "lungassist.csv",
+        "text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+        width="stretch",
+    )
+    chosen = state["selection"]["rows"]
+    return entries[chosen[0]] if chosen else None
+
+
+main()

@@ -1,0 +1,24 @@
+"""The frame of the web application: navigation, identity, and the notice that this is no medical device."""
+
+import streamlit as st
+
+from lungassist import __version__
+
+st.set_page_config(page_title="LungAssist", page_icon=":material/pulmonology:", layout="wide")
+
+# The image is what counts: give it the room that the frame would leave empty above it.
+st.html("<style>.stMainBlockContainer {padding: 3.5rem 2rem 2rem}</style>")
+
+page = st.navigation(
+    [
+        st.Page("pages/triage.py", title="Triage", icon=":material/radiology:", default=True),
+        st.Page("pages/models.py", title="Models", icon=":material/fact_check:"),
+    ],
+    position="top",
+)
+
+st.caption(
+    f":material/info: **LungAssist {__version__}** supports a reader's decision. It is **no medical device** and no "
+    "stand-alone diagnosis: every finding needs a qualified reader."
+)
+page.run()
