@@ -4,7 +4,7 @@ import streamlit as st
 
 from lungassist import __version__
 
-st.set_page_config(page_title="LungAssist", page_icon=":material/pulmonology:", layout="wide")
+st.set_page_config(page_title="LungAssist", page_icon="🫁", layout="wide")
 
 # The image is what counts: give it the room that the frame would leave empty above it.
 st.html("<style>.stMainBlockContainer {padding: 3.5rem 2rem 2rem}</style>")

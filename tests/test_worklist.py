@@ -1,0 +1,154 @@
+"""The worklist: nothing is computed twice, nothing is lost, the most urgent comes first."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from lungassist.classes import CLASSES
+from lungassist.errors import DamagedImageError
+from lungassist.imaging import Study
+from lungassist.models.card import Card
+from lungassist.models.registry import build
+from lungassist.phantom import phantom_png
+from lungassist.predict import Classifier
+from lungassist.preprocess import Preprocessing
+from lungassist.settings import Settings
+from lungassist.triage import Finding, Refused, Triaged
+from lungassist.worklist import Outcome, Worklist, finding_json, findings_csv, row_of, sentence, urgency
+
+METHOD = "gradcam"
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    card = Card(
+        name="tiny",
+        version="1.0",
+        architecture="mobilenet_v3_small",
+        classes=CLASSES,
+        preprocessing=Preprocessing(size=32),
+        temperature=1.0,
+        operating_point={},
+        data={},
+        split={},
+        hyper_parameters={},
+        libraries={},
+        figures={},
+        limitations=(),
+        weights_sha256="0" * 64,
+    )
+    return Classifier(build("mobilenet_v3_small", 4), card)
+
+
+class CountingStudy:
+    """Counts how often its bytes are asked for."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.reads = kind, 0
+
+    def __call__(self) -> bytes:
+        self.reads += 1
+        return phantom_png(self.kind, 1, 128)
+
+
+def finding(label: str, share: float, *, plausible: bool = True, name: str = "a.png") -> Finding:
+    rest = (1 - share) / 3
+    probabilities = {c: share if c == label else rest for c in CLASSES}
+    contagious = label in ("COVID", "Viral Pneumonia")
+    return Finding(
+        name, "ab" * 32, "m", "1.0+0", "argmax", label, probabilities, share - rest, contagious, plausible, ()
+    )
+
+
+def triaged(*args: object, **options: object) -> Outcome:
+    return Triaged(finding(*args, **options), np.zeros((4, 2, 2), np.float32), None)  # type: ignore[arg-type]
+
+
+def failing() -> Iterator[Study]:
+    yield Study.failing("bad.png", DamagedImageError("bad.png is damaged"))
+
+
+def test_a_rerun_reads_and_classifies_nothing_again(classifier: Classifier) -> None:
+    source = CountingStudy("Normal")
+    here = Worklist()
+    here.add("upload-1", [Study("one.png", source)])
+    here.triage(classifier, Settings.from_environment(), METHOD)
+    first = here.entries[0].outcomes
+    before = dict(first)
+    here.triage(classifier, Settings.from_environment(), METHOD)
+    assert source.reads == 1
+    assert first == before
+
+
+def test_looking_twice_at_a_study_reads_it_once(classifier: Classifier) -> None:
+    source = CountingStudy("Normal")
+    here = Worklist()
+    here.add("upload-1", [Study("one.png", source)])
+    settings = Settings.from_environment()
+    assert here.radiograph(here.entries[0], settings) is here.radiograph(here.entries[0], settings)
+    assert source.reads == 1
+
+
+def test_a_new_upload_keeps_the_results_of_the_earlier_ones(classifier: Classifier) -> None:
+    here = Worklist()
+    source = CountingStudy("COVID")
+    here.add("upload-1", [Study("one.png", source)])
+    here.triage(classifier, Settings.from_environment(), METHOD)
+    here.add("upload-2", [Study("one.png", CountingStudy("Normal")), *failing()])
+    counts: list[tuple[int, int]] = []
+    here.triage(classifier, Settings.from_environment(), METHOD, progress=lambda *now: counts.append(now))
+    assert counts == [(1, 2), (2, 2)]
+    assert source.reads == 1
+    assert [entry.key for entry in here.entries] == ["upload-1/0", "upload-2/0", "upload-2/1"]
+    assert isinstance(here["upload-2/1"].outcomes[(classifier.card.full_version, METHOD)], Refused)
+
+
+def test_dropping_an_upload_takes_all_of_it_and_nothing_else() -> None:
+    here = Worklist()
+    here.add("a/b", [Study("1", bytes), Study("2", bytes)])
+    here.add("a", [Study("3", bytes)])
+    here.drop(["a/b"])
+    assert [entry.study.name for entry in here.entries] == ["3"]
+
+
+def test_the_most_urgent_comes_first() -> None:
+    outcomes = {
+        "contagious sure": triaged("COVID", 0.9),
+        "contagious": triaged("Viral Pneumonia", 0.6),
+        "opacity": triaged("Lung_Opacity", 0.9),
+        "unsure normal": triaged("Normal", 0.35),
+        "implausible": triaged("COVID", 0.99, plausible=False),
+        "normal": triaged("Normal", 0.95),
+        "failed": Refused("bad.png", DamagedImageError("damaged")),
+    }
+    order = sorted(outcomes, key=lambda name: urgency(outcomes[name]))
+    assert order == ["contagious sure", "contagious", "opacity", "implausible", "unsure normal", "normal", "failed"]
+
+
+def test_an_implausible_image_gets_no_finding_in_words() -> None:
+    assert sentence(finding("COVID", 0.99, plausible=False)).startswith("No reliable finding")
+    assert "little margin" in sentence(finding("COVID", 0.3))
+    row = row_of("a.png", triaged("COVID", 0.99, plausible=False))
+    assert row["flags"] == "doubtful image"
+
+
+def test_csv_has_a_row_for_every_study_and_starts_no_formula() -> None:
+    outcomes = [triaged("COVID", 0.9, name="=HYPERLINK(1).png"), Refused("bad.png", DamagedImageError("damaged"))]
+    rows = list(csv.DictReader(io.StringIO(findings_csv(outcomes, CLASSES))))
+    assert rows[0]["file"] == "'=HYPERLINK(1).png"
+    assert float(rows[0]["probability_COVID"]) == pytest.approx(0.9)
+    assert rows[0]["finding"] == "COVID"
+    assert (rows[1]["file"], rows[1]["error_code"], rows[1]["finding"]) == ("bad.png", "damaged_image", "")
+
+
+def test_json_of_a_study_names_model_and_probabilities() -> None:
+    values = json.loads(finding_json(triaged("Normal", 0.7)))
+    assert set(values["probabilities"]) == set(CLASSES)
+    assert values["model_version"] == "1.0+0"
+    assert json.loads(finding_json(Refused("b", DamagedImageError("no"))))["error"]["code"] == "damaged_image"
