@@ -13,37 +13,20 @@ import pytest
 from lungassist.classes import CLASSES
 from lungassist.errors import DamagedImageError
 from lungassist.imaging import Study
-from lungassist.models.card import Card
 from lungassist.models.registry import build
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
-from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from lungassist.triage import Finding, Refused, Triaged
 from lungassist.worklist import Outcome, Worklist, finding_json, findings_csv, row_of, sentence, urgency
+from tests.tiny import tiny_card
 
 METHOD = "gradcam"
 
 
 @pytest.fixture(scope="module")
 def classifier() -> Classifier:
-    card = Card(
-        name="tiny",
-        version="1.0",
-        architecture="mobilenet_v3_small",
-        classes=CLASSES,
-        preprocessing=Preprocessing(size=32),
-        temperature=1.0,
-        operating_point={},
-        data={},
-        split={},
-        hyper_parameters={},
-        libraries={},
-        figures={},
-        limitations=(),
-        weights_sha256="0" * 64,
-    )
-    return Classifier(build("mobilenet_v3_small", 4), card)
+    return Classifier(build("mobilenet_v3_small", 4), tiny_card())
 
 
 class CountingStudy:

@@ -1,0 +1,101 @@
+"""The triage page as a reader uses it: a real browser, a real upload, the heat map seen, the results taken away."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from viewer_driver import NEXT_FRAMES, Picture, decode, is_grey
+
+from lungassist.phantom import phantom_dicom, phantom_png
+from tests.tiny import save_tiny_model
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.browser
+
+APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    weights = tmp_path_factory.mktemp("weights")
+    save_tiny_model(weights / "tiny")
+    save_tiny_model(weights / "other", seed=1)
+    return weights
+
+
+@pytest.fixture
+def triage(shelf: Path, serve: Callable[..., str], browser_page: Page) -> Page:
+    """The page with the welcome on it."""
+    browser_page.goto(serve(APP, {"LUNGASSIST_WEIGHTS": str(shelf)}))
+    browser_page.get_by_role("button", name="Load synthetic phantoms").wait_for(timeout=60_000)
+    return browser_page
+
+
+def upload(page: Page, *files: tuple[str, bytes]) -> None:
+    payloads = [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
+    page.set_input_files("input[type=file]", payloads)
+
+
+def saved(page: Page, button: str) -> bytes:
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name=button).click()
+    return Path(waiting.value.path()).read_bytes()
+
+
+def test_an_upload_is_classified_shown_and_taken_away(triage: Page) -> None:
+    upload(triage, ("chest.png", phantom_png("COVID", 5, 512)))
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    overlay = np.asarray(Image.open(io.BytesIO(saved(triage, "Overlay (PNG)"))))
+    assert overlay.shape == (512, 512, 3)
+    result = json.loads(saved(triage, "Result (JSON)"))
+    assert result["file"] == "chest.png"
+    assert result["model"] in ("tiny", "other")
+    assert sum(result["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    rows = saved(triage, "Batch (CSV)").decode().splitlines()
+    assert len(rows) == 2
+    assert rows[1].startswith(f"chest.png,{result['sha256']}")
+    assert triage.outside == []
+
+
+def test_the_heat_map_is_seen_and_can_be_switched_off(triage: Page) -> None:
+    upload(triage, ("chest", phantom_dicom("Viral Pneumonia", 11)))
+    canvas = triage.locator(".viewer canvas")
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    assert not is_grey(painted(canvas))
+    canvas.focus()
+    triage.keyboard.press("h")
+    assert is_grey(painted(canvas))
+
+
+def painted(canvas: Locator) -> Picture:
+    canvas.page.evaluate(NEXT_FRAMES)
+    address: str = canvas.evaluate("canvas => canvas.toDataURL('image/png')")
+    return decode(base64.b64decode(address.split(",")[1]))
+
+
+def test_a_batch_with_bad_files_goes_through_and_shows_no_traceback(triage: Page) -> None:
+    upload(triage, ("a.png", phantom_png("Normal", 1, 256)), ("broken.png", b"\x89PNG\r\n\x1a\nno"), ("t.txt", b"hi"))
+    triage.locator("canvas").first.wait_for(timeout=60_000)
+    rows = saved(triage, "Batch (CSV)").decode()
+    assert rows.count("\n") == 4
+    assert "broken.png" in rows
+    assert "Traceback" not in triage.content()
+
+
+def test_two_models_side_by_side(triage: Page) -> None:
+    upload(triage, ("chest.png", phantom_png("COVID", 5, 256)))
+    triage.locator("canvas").first.wait_for(timeout=60_000)
+    triage.get_by_role("combobox", name="Compare with").click()
+    triage.keyboard.press("Enter")
+    triage.get_by_text("The same study through several models").wait_for()
+    triage.get_by_alt_text("Heat map of").nth(1).wait_for()

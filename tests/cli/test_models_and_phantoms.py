@@ -1,0 +1,103 @@
+"""`models` tells whole from broken ones; `phantoms` writes what `triage` reads."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lungassist.classes import COVID, VIRAL_PNEUMONIA
+from lungassist.cli.main import main
+from lungassist.imaging import read_file
+from lungassist.models.weights import CARD_FILE, WEIGHTS_FILE
+from lungassist.settings import Settings
+
+from .conftest import objects
+
+
+@pytest.fixture
+def broken_shelf(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A whole model, one with a flipped byte, one without weights, and one whose card is no card."""
+    place = tmp_path / "weights"
+    for name in ("whole", "flipped", "lost", "strange"):
+        shutil.copytree(shelf / "tiny", place / name)
+    weights = place / "flipped" / WEIGHTS_FILE
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 255
+    weights.write_bytes(data)
+    (place / "lost" / WEIGHTS_FILE).unlink()
+    (place / "strange" / CARD_FILE).write_text("[]")
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(place))
+    return place
+
+
+def test_a_whole_model_is_listed_with_its_figures(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 0
+    (model,) = objects(capsys.readouterr().out)
+    assert (model["name"], model["architecture"], model["input_size"]) == ("tiny", "mobilenet_v3_small", 64)
+    assert (model["test_accuracy"], model["covid_recall"]) == (0.9123, 0.875)
+    assert model["called_normal"] == {COVID: 3, VIRAL_PNEUMONIA: 1}
+    assert model["expected_calibration_error"] == 0.021
+    assert model["bytes"] == sum(path.stat().st_size for path in (shelf / "tiny").iterdir())
+    assert model["version"].startswith("1.0+")
+    assert (model["default"], model["verified"], model["problem"]) == (True, True, None)
+
+
+def test_broken_models_are_listed_with_their_problem(broken_shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "--json"]) == 1
+    models = {model["name"]: model for model in objects(capsys.readouterr().out)}
+    assert {name for name, model in models.items() if model["verified"]} == {"whole"}
+    assert "damaged" in models["flipped"]["problem"]
+    assert WEIGHTS_FILE in models["lost"]["problem"]
+    assert "card" in models["strange"]["problem"]
+
+
+def test_the_table_shows_figures_and_problems(broken_shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 1
+    shown = capsys.readouterr().out
+    row = next(line for line in shown.splitlines() if line.startswith("whole"))
+    assert "91.23%" in row
+    assert "87.50%" in row
+    assert "damaged" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_card_without_figures_is_no_reason_to_fail(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    card = shelf / "tiny" / CARD_FILE
+    text = card.read_text()
+    try:
+        card.write_text(text.replace('"test"', '"validation"'))
+        assert main(["models", "--json"]) == 0
+        (model,) = objects(capsys.readouterr().out)
+        assert model["test_accuracy"] is None
+        assert model["called_normal"] == {COVID: None, VIRAL_PNEUMONIA: None}
+        assert main(["models"]) == 0
+    finally:
+        card.write_text(text)
+
+
+def test_an_empty_shelf_says_how_to_fill_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
+    assert main(["models"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "train.finetune" in shown.err
+
+
+@pytest.mark.parametrize(("options", "file_format"), [((), "PNG"), (("--dicom",), "DICOM")])
+def test_phantoms_are_studies_that_can_be_read(
+    options: tuple[str, ...], file_format: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["phantoms", str(tmp_path / "demo"), *options]) == 0
+    paths = capsys.readouterr().out.splitlines()
+    assert len(paths) == 4
+    assert {read_file(path, Settings.from_environment()).file_format for path in paths} == {file_format}
+
+
+def test_phantoms_need_a_folder_that_can_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    assert main(["phantoms", str(tmp_path / "file" / "demo")]) == 2
+    assert "Nothing can be written into" in capsys.readouterr().err

@@ -1,0 +1,32 @@
+"""What tests of several rooms share. No test needs a network, a GPU, or anybody's X-ray."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Small networks on a busy machine: threads that wait for each other cost more than they bring. Set before torch is
+# imported, and inherited by every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 4 classes with 10 drawn films each, in the database's layout. Read only."""
+    from lungassist.classes import CLASSES
+    from tests.drawn import write_films
+
+    return write_films(tmp_path_factory.mktemp("films"), dict.fromkeys(CLASSES, 10))
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as in `weights/`, with the smallest network at 64 pixels. Read only: copy it to change it."""
+    from lungassist.models.weights import save_model
+    from tests.drawn import card_of, network_of
+
+    folder = tmp_path_factory.mktemp("weights") / "small"
+    save_model(folder, network_of().state_dict(), card_of())
+    return folder

@@ -1,0 +1,93 @@
+"""The triage page through Streamlit's own test driver: what a reader meets, without a browser."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lungassist.phantom import phantom_png
+from tests.tiny import save_tiny_model
+
+APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+
+
+@pytest.fixture
+def app(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The application with one tiny model."""
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tiny_weights))
+    monkeypatch.delenv("LUNGASSIST_MODEL", raising=False)
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def table_of(app: AppTest) -> list[dict[str, object]]:
+    return app.dataframe[0].value.to_dict("records")  # type: ignore[no-any-return]
+
+
+def test_it_starts_with_a_welcome_and_the_notice(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert "no medical device" in app.caption[0].value
+    assert app.title[0].value == "Triage"
+
+
+def test_phantoms_are_classified_and_labelled_synthetic(app: AppTest) -> None:
+    app.run()
+    app.button[0].click().run()
+    assert not app.exception
+    rows = table_of(app)
+    assert len(rows) == 4
+    assert all("synthetic" in str(row["flags"]) for row in rows)
+    assert all(0.25 <= float(str(row["probability"])) <= 1 for row in rows)
+    app.toggle(key="phantoms").set_value(False).run()
+    assert app.title[0].value == "Triage"
+
+
+def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
+    app.run()
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("inner/normal.png", phantom_png("Normal", 1, 256))
+        zipped.writestr("inner/readme.txt", "no image")
+    files = [
+        ("covid.png", phantom_png("COVID", 1, 256), "image/png"),
+        ("empty.png", b"", "image/png"),
+        ("page.html", b"<!doctype html><p>hello", "text/html"),
+        ("studies.zip", archive.getvalue(), "application/zip"),
+    ]
+    app.file_uploader[0].set_value(files).run()
+    assert not app.exception
+    rows = {row["file"]: row for row in table_of(app)}
+    assert {"covid.png", "empty.png", "page.html", "studies.zip/inner/normal.png"} <= set(rows)
+    assert rows["empty.png"]["finding"] == rows["page.html"]["finding"] == "not usable"
+    assert "empty.png" in str(rows["empty.png"]["notes"])
+    assert rows["covid.png"]["finding"] != "not usable"
+
+
+def test_without_a_model_it_says_so_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not app.exception
+    assert any("train.finetune" in error.value for error in app.error)
+
+
+def test_a_damaged_model_is_named_and_no_traceback_shown(app: AppTest, tiny_weights: Path) -> None:
+    weights = tiny_weights / "tiny" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 0xFF
+    weights.write_bytes(bytes(data))
+    app.run()
+    assert not app.exception
+    assert any("model.safetensors is damaged" in error.value for error in app.error)
+
+
+def test_another_model_is_compared_side_by_side(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "second", seed=1, version="2.0")
+    app.run()
+    app.button[0].click().run()
+    app.multiselect(key="compare").set_value(["second" if app.selectbox(key="model").value == "tiny" else "tiny"]).run()
+    assert not app.exception
+    assert any("several models" in header.value for header in app.subheader)
