@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
@@ -25,6 +24,7 @@ from pydicom.uid import (
 
 from lungassist.errors import ImageTooLargeError, UnsupportedFormatError
 from lungassist.imaging.codestream import declared
+from lungassist.imaging.dicom_gdcm import decode_with_gdcm
 from lungassist.imaging.dicom_rle import decode_rle
 from lungassist.imaging.wording import megapixels, shown
 
@@ -32,8 +32,6 @@ from lungassist.imaging.wording import megapixels, shown
 _DECODER: Final = {
     JPEGBaseline8Bit: "pillow",
     JPEGExtended12Bit: "pillow",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
     JPEGLSLossless: "pyjpegls",
     JPEGLSNearLossless: "pyjpegls",
     JPEG2000Lossless: "pylibjpeg",
@@ -42,6 +40,7 @@ _DECODER: Final = {
     HTJ2KLosslessRPCL: "pylibjpeg",
     HTJ2K: "pylibjpeg",
 }
+_BY_GDCM: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
 _DEEPEST: Final = 16
 
 
@@ -69,7 +68,7 @@ def first_frame(header: Dataset, name: str, max_pixels: int) -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     if syntax == RLELossless:
         return _significant_bits(_run_lengths(header), header)
-    if syntax in _DECODER:
+    if syntax in _BY_GDCM or syntax in _DECODER:
         return _compressed(header, name, max_pixels)
     if syntax.is_encapsulated or header["PixelData"].is_undefined_length:
         raise UnsupportedFormatError(
@@ -83,14 +82,19 @@ def _compressed(header: Dataset, name: str, max_pixels: int) -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     frame = _first_encoded(header)
     _check_codestream(frame, header, name, max_pixels)
-    if syntax == JPEGExtended12Bit and header.BitsStored > 8:
-        return _extended(frame, header)
+    if syntax in _BY_GDCM or (syntax == JPEGExtended12Bit and header.BitsStored > 8):
+        return _as_rgb(decode_with_gdcm(frame, header), header)
     return pixel_array(header, index=0, decoding_plugin=_DECODER[syntax])
 
 
 def _run_lengths(header: Dataset) -> NDArray[Any]:
     samples = int(header.SamplesPerPixel)
     decoded = decode_rle(_first_encoded(header), (header.Rows, header.Columns), samples, pixel_dtype(header))
+    return _as_rgb(decoded, header)
+
+
+def _as_rgb(decoded: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Do for the two decoders of our own what pydicom does for its own."""
     if header.PhotometricInterpretation == "YBR_FULL":
         return convert_color_space(decoded, "YBR_FULL", "RGB")
     return decoded
@@ -140,29 +144,3 @@ def _significant_bits(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
         return stored
     # Left until the top bit is the sign bit, then right, which repeats the sign for a signed type only.
     return (stored << (allocated - 1 - high)) >> (allocated - bits)
-
-
-def _extended(frame: bytes, header: Dataset) -> NDArray[Any]:
-    """Decode 12-bit lossy JPEG (process 4) through GDCM, which can; pydicom's own plugin declines to ask it."""
-    import gdcm
-
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(frame)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((header.Columns, header.Rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.GetPIType(header.PhotometricInterpretation)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    bits = int(header.BitsStored)
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, bits, bits - 1, int(header.PixelRepresentation)))
-    # GDCM hands its buffer over as text.
-    pixels = np.frombuffer(
-        image.GetBuffer().encode("utf-8", "surrogateescape"), "<i2" if header.PixelRepresentation else "<u2"
-    )
-    return pixels.reshape(header.Rows, header.Columns)

@@ -65,6 +65,6 @@ def _unpacked(segment: bytes, size: int) -> bytes:
 
 
 def _arranged(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    if len(values) == 1:
-        return values[0].reshape(shape)
-    return np.ascontiguousarray(values.T).reshape(*shape, len(values))
+    """From one plane per sample to one sample after the other."""
+    arranged: NDArray[Any] = np.ascontiguousarray(values.T).reshape(*shape, len(values))
+    return arranged[..., 0] if len(values) == 1 else arranged

@@ -27,7 +27,7 @@ def iter_studies(paths: Iterable[str | Path], settings: Settings) -> Iterator[St
     from the path that the user gave onwards: `scan.png`, `folder/sub/scan.png`, `archive.zip/scan.png`.
     """
     for path in map(Path, paths):
-        name = path.name or path.resolve().name or str(path)
+        name = path.name if path.name.strip(".") else path.resolve().name or str(path)
         if path.is_dir():
             yield from _of_folder(path, name, settings)
         else:

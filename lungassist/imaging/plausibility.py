@@ -73,7 +73,10 @@ def _doubts_about_greys(grey: NDArray[np.float32]) -> list[str]:
     checks = (
         (_between(grey) < _TWO_TONE, "The image is almost only black and white, like a printed page or a drawing."),
         (_levels(grey) < _FEW_LEVELS, "The image has only a few levels of grey, like a chart or a drawing."),
-        (_relatedness(grey) < _UNRELATED, "The image is noise: neighbouring points have nothing in common."),
+        (
+            _relatedness(grey) < _UNRELATED,
+            "The image is noise or small print: neighbouring points have little in common.",
+        ),
         (_roughness(grey) < _SMOOTH, "The image has no detail: its grey changes evenly, as in a gradient or a blur."),
         (_likeness_to_chest(grey) < _INVERTED, "The image seems to be a negative: the lungs should be dark."),
     )
