@@ -26,9 +26,11 @@ def main() -> None:
 
 def _card(card: Card) -> None:
     test = card.figures.get("test", {})
+    counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(
         f"{card.architecture}, version {card.full_version}, {card.preprocessing.size} × {card.preprocessing.size} "
-        f"pixels, {card.preprocessing.normalisation} normalisation, trained on {card.data.get('images', '?')} images"
+        f"pixels, {card.preprocessing.normalisation} normalisation · images: "
+        + (", ".join(f"{split} {count:,}" for split, count in counts.items()) or "not recorded")
     )
     called = test.get("called_normal", {})
     columns = st.columns(2 + len(called))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from lungassist.phantom import phantom_png
+from lungassist.predict import Classifier
 from tests.tiny import save_tiny_model
 
 APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
@@ -91,3 +93,27 @@ def test_another_model_is_compared_side_by_side(app: AppTest, tiny_weights: Path
     app.multiselect(key="compare").set_value(["second" if app.selectbox(key="model").value == "tiny" else "tiny"]).run()
     assert not app.exception
     assert any("several models" in header.value for header in app.subheader)
+
+
+def test_a_rerun_loads_no_model_and_classifies_nothing(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[Path] = []
+    answers: list[int] = []
+    load, predict = Classifier.load, Classifier.predict
+
+    def counted_load(folder: Path, *rest: Any) -> Classifier:
+        loads.append(folder)
+        return load(folder, *rest)
+
+    def counted_predict(self: Classifier, images: Any, explain: str | None = "gradcam") -> Any:
+        answers.append(len(images))
+        return predict(self, images, explain)
+
+    monkeypatch.setattr(Classifier, "load", counted_load)
+    monkeypatch.setattr(Classifier, "predict", counted_predict)
+    app.run()
+    app.button[0].click().run()
+    app.segmented_control(key="order").set_value("As uploaded").run()
+    app.run()
+    assert not app.exception
+    assert len(loads) == 1
+    assert sum(answers) == 4

@@ -1,0 +1,48 @@
+"""The models page: every card with its figures, and what is wrong with a folder that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.tiny import save_tiny_model
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "models.py"
+
+FIGURES = {
+    "test": {
+        "accuracy": 0.925,
+        "expected_calibration_error": 0.013,
+        "per_class": {"COVID": {"precision": None, "recall": 0.5, "f1": None, "images": 4}},
+        "confusion_matrix": [[4, 0, 0, 0], [0, 3, 0, 1], [0, 0, 5, 0], [0, 0, 0, 2]],
+        "called_normal": {"COVID": 7, "Viral Pneumonia": 1},
+    }
+}
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    counts = {"train": {"COVID": 8, "Normal": 9}, "test": {"COVID": 4}}
+    save_tiny_model(tmp_path / "good", figures=FIGURES, split={"counts": counts})
+    save_tiny_model(tmp_path / "lost")
+    (tmp_path / "lost" / "model.safetensors").unlink()
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
+    return AppTest.from_file(str(PAGE), default_timeout=60).run()
+
+
+def test_it_shows_the_measured_figures_and_a_dash_for_the_undefined(page: AppTest) -> None:
+    assert not page.exception
+    assert {metric.label: metric.value for metric in page.metric} == {
+        "Test accuracy": "92.50%",
+        "Calibration error": "1.30%",
+        "COVID-19 called Normal": "7",
+        "Viral pneumonia called Normal": "1",
+    }
+    assert page.dataframe[0].value.to_dict("records")[0]["precision"] == "—"
+    assert "train 17, test 4" in page.caption[0].value
+
+
+def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:
+    assert any("no model.safetensors" in error.value for error in page.error)
