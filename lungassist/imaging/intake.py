@@ -24,10 +24,10 @@ def iter_studies(paths: Iterable[str | Path], settings: Settings) -> Iterator[St
 
     Every file gets a study, readable or not, except what `is_clutter` names inside folders and ZIPs; a file named
     directly always gets one. Nothing is raised: what is missing or damaged becomes a failing study. A study is named
-    from the path that the user gave onwards: `scan.png`, `folder/sub/scan.png`, `archive.zip/scan.png`.
+    by its path, beginning with the one that the user gave: `ward/sub/scan.png`, `/data/archive.zip/scan.png`.
     """
     for path in map(Path, paths):
-        name = path.name if path.name.strip(".") else path.resolve().name or str(path)
+        name = path.as_posix()  # as given, so that a result can be traced back to its file
         if path.is_dir():
             yield from _of_folder(path, name, settings)
         else:

@@ -116,7 +116,7 @@ def test_a_process_writes_a_plain_table_into_a_pipe_and_ends_with_0(
     assert "\x1b" not in done.stdout
     header, row, summary = done.stdout.splitlines()
     assert header.split()[0] == "File"
-    assert row.split()[0] == "a.png"
+    assert row.split()[0] == str(studies / "a.png")
     assert summary.startswith("1 study: 1 used, 0 not used")
 
 

@@ -1,0 +1,71 @@
+"""Heat maps as files: a study's radiograph with the evidence for one class painted over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lungassist.errors import UsageError
+from lungassist.explain import shared_scale
+from lungassist.files import write_atomically
+from lungassist.imaging import png_bytes
+from lungassist.overlay import overlay
+from lungassist.triage import Finding, Triaged
+
+#: Letters of a study's name that a heat map's name keeps; with four bytes a letter it stays within a file name.
+_KEPT_LETTERS: Final = 40
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMapFolder:
+    """Where heat maps go and how they look.
+
+    Attributes:
+        folder: exists and can be written.
+        classes: of the model, in the order of its maps.
+        wanted: the class to explain; None for each study's finding.
+        colour_map: one of `overlay.COLOUR_MAPS`.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    wanted: str | None
+    colour_map: str
+
+    def __post_init__(self) -> None:
+        if self.wanted is not None and self.wanted not in self.classes:
+            raise UsageError(f"The model has no class {self.wanted!r}. It has: {', '.join(self.classes)}.")
+
+    def write(self, study: Triaged[Picture | None]) -> Path:
+        """Write a study's heat map at the radiograph's own resolution, atomically; returns where.
+
+        Raises:
+            OSError: the disk is full or the folder is gone.
+        """
+        if study.kept is None or study.heat_maps is None:
+            raise ValueError("a heat map needs the radiograph and the evidence")
+        label = self.wanted or study.finding.finding
+        evidence = study.heat_maps[self.classes.index(label)]
+        painted = overlay(study.kept, evidence, shared_scale(study.heat_maps), colour_map=self.colour_map)
+        path = self.folder / file_name(study.finding, label)
+        data = png_bytes(painted)
+        write_atomically(path, lambda temporary: temporary.write_bytes(data))
+        return path
+
+
+def file_name(finding: Finding, label: str) -> str:
+    """Name a heat map by its study, eight digits of the bytes' hash, and the class: no two differing ones share it."""
+    stem = PurePosixPath(finding.file.replace("\\", "/")).stem
+    return f"{_safe(stem)[:_KEPT_LETTERS]}-{finding.sha256[:8]}-{_safe(label)}.png"
+
+
+def _safe(text: str) -> str:
+    """Letters, digits, hyphen and underscore; no path, no hidden file, nothing that a shell or a table reads."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)
+    return plain.strip("-_") or "study"

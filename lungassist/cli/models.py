@@ -1,0 +1,129 @@
+"""`python -m lungassist models`: what is in `weights/`, and whether it can be used."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.text import Text
+
+from lungassist.classes import COVID, VIRAL_PNEUMONIA
+from lungassist.cli.output import name_cell, new_table, output_console, write_json_line
+from lungassist.errors import LungAssistError
+from lungassist.imaging.wording import megabytes
+from lungassist.models.card import Card
+from lungassist.models.weights import ShelfEntry, choose_model, read_shelf, verify
+from lungassist.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One model as the list shows it; None where the card does not say or cannot be read.
+
+    Attributes:
+        name: of the folder, and of the model.
+        architecture, version, input_size: from the card; the version with digits of the weights' hash.
+        test_accuracy, covid_recall: in [0, 1], on the test split.
+        called_normal: test images of COVID and of Viral Pneumonia that the model took for Normal.
+        expected_calibration_error: on the test split.
+        bytes: of all its files.
+        default: the one that `triage` takes.
+        verified: the files have the hashes that the card names.
+        problem: why it cannot be used.
+    """
+
+    name: str
+    architecture: str | None
+    version: str | None
+    input_size: int | None
+    test_accuracy: float | None
+    covid_recall: float | None
+    called_normal: dict[str, int | None]
+    expected_calibration_error: float | None
+    bytes: int
+    default: bool
+    verified: bool
+    problem: str | None
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the models; returns 1 if one is broken or there is none, else 0."""
+    settings = Settings.from_environment()
+    entries = read_shelf(settings.weights_dir)
+    default = _default(settings)
+    models = [_listed(entry, default) for entry in entries]
+    if not models:
+        sys.stderr.write(f"There is no model in {settings.weights_dir}. Train one with python -m train.finetune.\n")
+    elif arguments.json:
+        for model in models:
+            write_json_line(asdict(model))
+    else:
+        _write_table(models)
+    return 0 if models and all(model.verified for model in models) else 1
+
+
+def _default(settings: Settings) -> str | None:
+    try:
+        return choose_model(settings.weights_dir, settings.default_model)
+    except LungAssistError:
+        return None
+
+
+def _listed(entry: ShelfEntry, default: str | None) -> Listed:
+    problem = entry.problem
+    if problem is None:
+        try:
+            verify(entry.folder)
+        except (LungAssistError, OSError) as error:
+            problem = str(error)
+    card = entry.card
+    return Listed(
+        name=entry.name,
+        architecture=card.architecture if card else None,
+        version=card.full_version if card else None,
+        input_size=card.preprocessing.size if card else None,
+        test_accuracy=_figure(card, "accuracy"),
+        covid_recall=_figure(card, "per_class", COVID, "recall"),
+        called_normal={name: _figure(card, "called_normal", name) for name in (COVID, VIRAL_PNEUMONIA)},
+        expected_calibration_error=_figure(card, "expected_calibration_error"),
+        bytes=sum(path.stat().st_size for path in entry.folder.iterdir() if path.is_file()),
+        default=entry.name == default,
+        verified=problem is None,
+        problem=problem,
+    )
+
+
+def _figure(card: Card | None, *keys: str) -> Any:
+    """Look a figure of the test split up; a card may lack any of them."""
+    value: Any = card.figures.get("test") if card else None
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _write_table(models: list[Listed]) -> None:
+    columns = ("Input", "Accuracy", "COVID recall", "COVID as Normal", "VP as Normal", "ECE", "Size")
+    table = new_table("Model", "Architecture", "Version", *columns, "Files", numbers=columns)
+    for model in models:
+        table.add_row(
+            name_cell(model.name + (" (default)" if model.default else "")),
+            model.architecture or "",
+            model.version or "",
+            _shown(model.input_size),
+            _shown(model.test_accuracy, ".2%"),
+            _shown(model.covid_recall, ".2%"),
+            _shown(model.called_normal[COVID]),
+            _shown(model.called_normal[VIRAL_PNEUMONIA]),
+            _shown(model.expected_calibration_error, ".3f"),
+            megabytes(model.bytes),
+            Text(model.problem or "whole"),
+            style=None if model.verified else "red",
+        )
+    output_console().print(table)
+
+
+def _shown(value: float | None, form: str = "") -> str:
+    return "" if value is None else format(value, form)
