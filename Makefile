@@ -30,12 +30,12 @@ setup: $(VENV)/.application
 setup-tests: $(VENV)/.checks
 
 # The stamps are newer than the requirements once these are installed, so that nothing is installed twice.
-$(VENV)/.application: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+$(VENV)/.application: requirements.txt constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
 	touch $@
 
 $(VENV)/.checks: requirements-dev.txt $(VENV)/.application
-	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt --constraint constraints.txt
 	touch $@
 
 $(BIN)/python:

@@ -30,3 +30,12 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "small"
     save_model(folder, network_of().state_dict(), card_of())
     return folder
+
+
+@pytest.fixture(scope="session")
+def xrays() -> Path:
+    """The folder of real X-rays, which never enter the project; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("LUNGASSIST_TEST_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"there are no real X-rays in {folder}; LUNGASSIST_TEST_DATA names another folder")
+    return folder

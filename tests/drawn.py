@@ -92,8 +92,9 @@ def network_of(name: str = SMALL, *, size: int = 64, classes: int = len(CLASSES)
         norm.reset_running_stats()
         nn.init.ones_(norm.weight)
         norm.momentum = 1.0
-    with torch.no_grad():
-        network.train()(torch.randn(4, 3, size, size, generator=generator))
+    if norms:
+        with torch.no_grad():
+            network.train()(torch.randn(4, 3, size, size, generator=generator))
     for norm in norms:
         norm.momentum = 0.1
     return network.eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import URLError
@@ -15,6 +14,7 @@ from lungassist.errors import WeightsError
 from lungassist.models.imagenet import adopt, build_from_imagenet
 from lungassist.models.registry import build
 from tests.drawn import SMALL, network_of
+from tests.models.harmful import Harmful
 
 URL = tv.MobileNet_V3_Small_Weights.DEFAULT.url
 
@@ -33,16 +33,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = tmp_path / "hub" / "checkpoints" / Path(URL).name
     path.parent.mkdir(parents=True)
     yield path
-
-
-class Harmful:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.system, (f"touch '{self.mark}'",)
 
 
 def test_all_but_the_last_layer_comes_from_the_file(place: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import shutil
 from dataclasses import replace
@@ -18,6 +17,7 @@ from lungassist.files import sha256_of, write_atomically
 from lungassist.models.card import Card
 from lungassist.models.weights import choose_model, load_model, read_shelf, save_model, verify
 from tests.drawn import card_of, network_of
+from tests.models.harmful import Harmful
 
 
 @pytest.fixture
@@ -29,16 +29,6 @@ def folder(small_model: Path, tmp_path: Path) -> Path:
 def rewrite_card(folder: Path, **changes: object) -> None:
     card = Card.read(folder / "card.json")
     replace(card, **changes).write(folder / "card.json")  # type: ignore[arg-type]
-
-
-class Harmful:
-    """Unpickled, it writes a file."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return os.system, (f"touch '{self.mark}'",)
 
 
 def test_weights_come_back_in_single_precision_rounded_to_half(folder: Path) -> None:

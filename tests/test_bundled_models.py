@@ -1,0 +1,102 @@
+"""What is bundled in `weights/` is whole, as good as its card says, and says the same of the images again."""
+
+from __future__ import annotations
+
+import math
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lungassist.classes import CLASSES
+from lungassist.evaluation.predictions import PREFIX, figures_of
+from lungassist.imaging import read_radiograph
+from lungassist.models.card import Card
+from lungassist.models.weights import PREDICTIONS_FILE, verify
+from lungassist.phantom import phantom
+from lungassist.predict import Classifier
+from lungassist.preprocess import prepare_image
+from lungassist.settings import Settings
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
+BUNDLED = sorted(path.parent for path in WEIGHTS.glob("*/card.json"))
+
+
+@pytest.fixture(params=BUNDLED, ids=lambda folder: folder.name)
+def folder(request: pytest.FixtureRequest) -> Path:
+    """Each bundled model's folder."""
+    found: Path = request.param
+    return found
+
+
+def test_a_model_is_bundled_and_stays_small() -> None:
+    assert BUNDLED
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*.safetensors")) <= 60e6
+
+
+def test_its_files_are_what_its_card_describes(folder: Path) -> None:
+    card = verify(folder)
+    assert card.name == folder.name
+    assert card.classes == CLASSES
+    assert card.limitations
+
+
+def test_its_card_repeats_its_table_and_nothing_else(folder: Path) -> None:
+    card = Card.read(folder / "card.json")
+    table = pd.read_csv(folder / PREDICTIONS_FILE, dtype={"patient_id": str}, keep_default_na=False)
+    assert table["file"].is_unique
+    for split, figures in card.figures.items():
+        same(figures, figures_of(table[table["split"] == split], card.classes), split)
+
+
+def same(recorded: Any, computed: Any, where: str) -> None:
+    """Compare nested figures; the table's five decimals leave their mark on calibration alone."""
+    if isinstance(recorded, dict):
+        assert set(recorded) == set(computed), where
+        for key in recorded:
+            same(recorded[key], computed[key], f"{where} {key}")
+    elif isinstance(recorded, float):
+        assert math.isclose(recorded, computed, abs_tol=5e-4), where
+    else:
+        assert recorded == computed, where
+
+
+def test_no_patient_is_in_two_splits(folder: Path) -> None:
+    table = pd.read_csv(folder / PREDICTIONS_FILE, dtype={"patient_id": str}, keep_default_na=False)
+    known = table[table["patient_id"] != ""]
+    assert known.groupby("patient_id")["split"].nunique().max() == 1
+
+
+def test_the_best_of_them_passes_the_floor() -> None:
+    best = max(Card.read(folder / "card.json").figures["test"]["accuracy"] for folder in BUNDLED)
+    assert best >= 0.91
+
+
+def test_it_answers_to_a_phantom_with_maps_for_every_class(folder: Path) -> None:
+    classifier = Classifier.load(folder)
+    pixels = phantom("Normal", 3).astype(np.float32) / 255
+    prediction = classifier.predict(prepare_image(pixels, classifier.card.preprocessing)[None])
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.heat_maps is not None
+    assert prediction.heat_maps.shape[1] == len(CLASSES)
+    assert np.isfinite(prediction.heat_maps).all()
+
+
+@pytest.mark.xrays
+def test_it_says_of_test_images_what_its_table_says(folder: Path, xrays: Path) -> None:
+    table = pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False)
+    rows = table[table["split"] == "test"].set_index("file")
+    classifier, settings = Classifier.load(folder), Settings.from_environment()
+    images, expected = [], []
+    with tarfile.open(xrays / "cxr4-0.tar") as shard:
+        for member in shard:
+            if member.name.removeprefix("./") in rows.index and (file := shard.extractfile(member)):
+                radiograph = read_radiograph(file.read(), member.name, settings)
+                images.append(prepare_image(radiograph.pixels, classifier.card.preprocessing))
+                expected.append(rows.loc[member.name.removeprefix("./"), [f"{PREFIX}{name}" for name in CLASSES]])
+    assert len(images) > 50
+    found = np.concatenate([classifier.predict(part, None).probabilities for part in np.array_split(images, 8)])
+    assert np.abs(found - np.asarray(expected, dtype=np.float64)).max() < 2e-3

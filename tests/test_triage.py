@@ -1,0 +1,198 @@
+"""A batch of studies: in order, whatever fails in its midst, with what a reader must be told."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
+from lungassist.errors import EmptyFileError, MissingFileError
+from lungassist.files import sha256_of
+from lungassist.imaging import Radiograph, Study, iter_studies
+from lungassist.phantom import phantom_png
+from lungassist.predict import Classifier, Prediction
+from lungassist.settings import Settings
+from lungassist.triage import LITTLE_MARGIN, Refused, Triaged, forget, triage
+from tests.drawn import card_of, film, network_of, png
+
+BATCH = 4
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", str(BATCH))
+    return Settings.from_environment()
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return Classifier(network_of(), card_of())
+
+
+class Telling(Classifier):
+    """A classifier that answers what it is told to."""
+
+    answer: list[float]
+
+    def predict(self, images: NDArray[np.uint8], explain: str | None = None) -> Prediction:
+        return Prediction(np.array([self.answer] * len(images)), None)
+
+
+def telling(*probabilities: float) -> Telling:
+    classifier = Telling(network_of(), card_of())
+    classifier.answer = list(probabilities)
+    return classifier
+
+
+def study(number: int) -> Study:
+    return Study(f"{number}.png", partial(png, film(CLASSES[number % 4], number)))
+
+
+def names(results: list[Triaged[None] | Refused]) -> list[str]:
+    return [r.file if isinstance(r, Refused) else r.finding.file for r in results]
+
+
+def only(results: Iterator[Triaged[None] | Refused]) -> Triaged[None]:
+    (result,) = results
+    assert isinstance(result, Triaged)
+    return result
+
+
+def test_results_come_in_the_order_of_the_studies(classifier: Classifier, settings: Settings) -> None:
+    slow = threading.Event()
+
+    def late() -> bytes:
+        slow.wait(0.2)
+        return png(film(COVID, 99))
+
+    studies = [Study("first.png", late), *(study(number) for number in range(10))]
+    results = list(triage(studies, classifier, settings, keep=forget))
+    assert names(results) == ["first.png", *(f"{number}.png" for number in range(10))]
+    assert all(isinstance(result, Triaged) for result in results)
+
+
+def test_one_that_fails_is_refused_and_the_rest_goes_on(classifier: Classifier, settings: Settings) -> None:
+    broken = {
+        2: Study("2.png", bytes),
+        3: Study("3.png", partial(bytes, b"GIF89a is no X-ray")),
+        4: Study.failing("4.zip", MissingFileError("4.zip: expected a file; there is none of that name.")),
+        9: Study("9.png", partial(bytes, png(film(COVID, 1))[:300])),
+    }
+    studies = [broken.get(number, study(number)) for number in range(11)]
+    results = list(triage(studies, classifier, settings, keep=forget))
+    refused = {number: result for number, result in enumerate(results) if isinstance(result, Refused)}
+    assert list(refused) == list(broken)
+    assert names(results) == [s.name for s in studies]
+    assert isinstance(refused[2].error, EmptyFileError)
+    codes = [result.to_json()["error"]["code"] for result in refused.values()]
+    assert codes[0] == "empty_file"
+    assert codes[2] == "missing_file"
+    # A study's answer does not depend on who was refused beside it.
+    alone = only(triage([studies[10]], classifier, settings, keep=forget))
+    beside = results[10]
+    assert isinstance(beside, Triaged)
+    assert beside.finding.probabilities == pytest.approx(alone.finding.probabilities, abs=1e-5)
+
+
+def test_a_batch_of_nothing_but_failures(classifier: Classifier, settings: Settings) -> None:
+    results = list(triage([Study(f"{i}.png", bytes) for i in range(BATCH + 1)], classifier, settings, keep=forget))
+    assert len(results) == BATCH + 1
+    assert all(isinstance(result, Refused) for result in results)
+    assert list(triage([], classifier, settings, keep=forget)) == []
+
+
+def test_studies_are_read_little_ahead_of_who_takes_the_results(classifier: Classifier, settings: Settings) -> None:
+    asked = 0
+
+    def endless() -> Iterator[Study]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield study(asked)
+
+    results = triage(endless(), classifier, settings, explain=None, keep=forget)
+    for taken in range(1, 30):
+        next(results)
+        assert asked - taken < 2 * BATCH
+    results.close()  # type: ignore[attr-defined]
+    at_the_end = asked
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    assert asked == at_the_end
+
+
+def test_radiographs_are_let_go_but_for_what_is_kept(classifier: Classifier, settings: Settings) -> None:
+    def shape(radiograph: Radiograph) -> tuple[str, tuple[int, ...]]:
+        return radiograph.name, radiograph.pixels.shape
+
+    results = list(triage([study(number) for number in range(6)], classifier, settings, keep=shape))
+    kept = [result.kept for result in results if isinstance(result, Triaged)]
+    assert kept == [(f"{number}.png", (72, 60)) for number in range(6)]
+
+
+def test_a_finding_says_where_it_comes_from(small_model: Path, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    path.write_bytes(png(film(NORMAL, 1)))
+    classifier = Classifier.load(small_model)
+    finding = only(triage(iter_studies([path], settings), classifier, settings, keep=forget)).finding
+    assert finding.file == "scan.png"
+    assert finding.sha256 == sha256_of(path)
+    assert finding.model == "small"
+    assert finding.model_version == f"1.0+{sha256_of(small_model / 'model.safetensors')[:8]}"
+    assert finding.operating_point == "highest probability"
+    assert finding.finding == max(finding.probabilities, key=lambda name: finding.probabilities[name])
+    assert list(finding.probabilities) == list(CLASSES)
+    assert sum(finding.probabilities.values()) == pytest.approx(1)
+    assert json.loads(json.dumps(finding.to_json()))["finding"] == finding.finding
+
+
+def test_heat_maps_are_there_when_asked_for(classifier: Classifier, settings: Settings) -> None:
+    with_maps = only(triage([study(1)], classifier, settings, explain="hirescam", keep=forget))
+    assert with_maps.heat_maps is not None
+    assert with_maps.heat_maps.shape == (4, 2, 2)
+    assert only(triage([study(1)], classifier, settings, explain=None, keep=forget)).heat_maps is None
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "little"),
+    [((0.55, 0.05, 0.4, 0.0), True), ((0.62, 0.0, 0.38, 0.0), False), ((0.26, 0.25, 0.25, 0.24), True)],
+)
+def test_little_margin_is_told(settings: Settings, probabilities: tuple[float, ...], little: bool) -> None:
+    finding = only(triage([study(1)], telling(*probabilities), settings, keep=forget)).finding
+    first, second = sorted(probabilities)[:-3:-1]
+    assert finding.margin == pytest.approx(first - second)
+    assert (finding.margin < LITTLE_MARGIN) == little
+    assert any("Little margin" in warning for warning in finding.warnings) == little
+
+
+def test_the_two_candidates_are_named_as_a_reader_would(settings: Settings) -> None:
+    finding = only(triage([study(1)], telling(0.51, 0.49, 0, 0), settings, keep=forget)).finding
+    assert "Little margin: COVID-19 51% against Lung opacity 49%. Read with care." in finding.warnings
+
+
+@pytest.mark.parametrize(
+    ("label", "contagious"), [(COVID, True), (LUNG_OPACITY, False), (NORMAL, False), (VIRAL_PNEUMONIA, True)]
+)
+def test_what_is_catching_is_flagged(settings: Settings, label: str, contagious: bool) -> None:
+    answer = [0.9 if name == label else 0.1 / 3 for name in CLASSES]
+    finding = only(triage([study(1)], telling(*answer), settings, keep=forget)).finding
+    assert finding.finding == label
+    assert finding.suspected_contagious == contagious
+
+
+def test_what_is_no_chest_film_is_told_before_all_else(settings: Settings) -> None:
+    blank = Study("blank.png", partial(png, np.full((300, 300), 128, np.uint8)))
+    chest = Study("chest.png", partial(phantom_png, NORMAL, 1, 300))
+    refused, accepted = triage([blank, chest], telling(0.3, 0.3, 0.2, 0.2), settings, keep=forget)
+    assert isinstance(refused, Triaged)
+    assert isinstance(accepted, Triaged)
+    assert not refused.finding.plausible
+    assert "blank" in refused.finding.warnings[0]
+    assert "Little margin" in refused.finding.warnings[-1]
+    assert accepted.finding.plausible

@@ -1,0 +1,163 @@
+"""The loop: what is frozen stays, what is averaged is kept, and what cannot go on says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from lungassist.errors import TrainingError
+from lungassist.training.fit import FitState, LabelledImages, evaluate, fit, start, steps_in_epoch
+from lungassist.training.recipe import Recipe
+from tests.drawn import SMALL, network_of
+
+RECIPE = Recipe(
+    architecture=SMALL, start="scratch", size=32, epochs=2, batch_size=8, learning_rate=1e-3, averaging=0.5
+)
+
+
+def data(count: int, seed: int = 1) -> LabelledImages:
+    """Bright images are class 1, dark ones class 0."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 2
+    noise = torch.randint(0, 100, (count, 32, 32), generator=generator)
+    return LabelledImages((noise + 100 * labels.view(-1, 1, 1)).to(torch.uint8), labels)
+
+
+def begun(recipe: Recipe, images: int = 18) -> FitState:
+    return start(network_of(recipe.architecture, size=32, classes=2), recipe, images)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "steps"), [(16, 8, 2), (17, 8, 2), (18, 8, 3), (7, 8, 1), (1, 8, 0), (3, 2, 1)]
+)
+def test_a_last_image_alone_is_dropped(images: int, batch_size: int, steps: int) -> None:
+    assert steps_in_epoch(images, batch_size) == steps
+
+
+def test_every_step_is_reported_and_every_epoch_has_its_figures() -> None:
+    state, steps = begun(RECIPE), []
+    figures = list(fit(state, data(18), data(6, 2), RECIPE, report=lambda *step: steps.append(step)))
+    assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] * 2
+    assert all(math.isfinite(step[2]) for step in steps)
+    assert [epoch.epoch for epoch in figures] == [1, 2]
+    assert all(0 <= epoch.validation_accuracy <= 1 and epoch.seconds > 0 for epoch in figures)
+    loss, right = evaluate(state.kept, data(6, 2), RECIPE)
+    assert (loss, right) == pytest.approx((figures[-1].validation_loss, figures[-1].validation_accuracy))
+    assert state.best_loss == min(epoch.validation_loss for epoch in figures)
+
+
+def test_what_is_frozen_does_not_change_and_its_batch_norm_is_held() -> None:
+    recipe = replace(RECIPE, groups=("classifier",))
+    state = begun(recipe)
+    before = {key: value.clone() for key, value in state.model.state_dict().items()}
+    for _ in fit(state, data(18), data(6), recipe):
+        pass
+    for network in (state.model, state.kept):
+        for key, value in network.state_dict().items():
+            if key.startswith("features.") and not key.endswith("num_batches_tracked"):
+                torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+            elif key.startswith("classifier."):
+                assert not torch.equal(value, before[key])
+    key = "features.0.1.num_batches_tracked"
+    assert torch.equal(state.model.state_dict()[key], before[key])
+
+
+def test_without_frozen_groups_everything_changes() -> None:
+    state = begun(RECIPE)
+    before = {key: value.clone() for key, value in state.model.state_dict().items()}
+    for _ in fit(state, data(18), data(6), RECIPE):
+        pass
+    changed = {key for key, value in state.model.state_dict().items() if not torch.equal(value, before[key])}
+    assert {"features.0.0.weight", "features.0.1.running_mean", "classifier.3.bias"} <= changed
+
+
+def test_the_average_is_what_is_kept() -> None:
+    """The first step's weights are copied; from then on each step moves the average by a half (decay 0.5)."""
+    recipe = replace(RECIPE, epochs=1)
+    state = begun(recipe)
+    seen: list[torch.Tensor] = []
+    weight = state.model.get_parameter("classifier.3.weight")
+    state.schedule.step = lambda *given: seen.append(weight.detach().clone())  # type: ignore[method-assign]
+    list(fit(state, data(18), data(6), recipe))
+    expected = seen[0]
+    for value in seen[1:]:
+        expected = 0.5 * expected + 0.5 * value
+    torch.testing.assert_close(state.kept.state_dict()["classifier.3.weight"], expected)
+    torch.testing.assert_close(state.best_weights["classifier.3.weight"], expected)
+
+
+def test_without_averaging_the_network_itself_is_kept() -> None:
+    state = begun(replace(RECIPE, averaging=0.0))
+    assert state.kept is state.model
+
+
+def test_only_matrices_decay() -> None:
+    state = begun(RECIPE)
+    decayed, rest = state.optimiser.param_groups
+    assert decayed["weight_decay"] == RECIPE.weight_decay
+    assert rest["weight_decay"] == 0
+    assert all(parameter.ndim > 1 for parameter in decayed["params"])
+    assert all(parameter.ndim == 1 for parameter in rest["params"])
+    assert len(decayed["params"]) + len(rest["params"]) == len(list(state.model.parameters()))
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("steps", range(1, 13))
+def test_a_run_of_any_length_has_a_schedule(optimiser: str, steps: int) -> None:
+    recipe = replace(RECIPE, epochs=steps, optimiser=optimiser)
+    state = start(network_of(size=32, classes=2), replace(recipe, groups=("classifier",)), 8)
+    rates = []
+    for _ in range(steps):
+        rates.append(state.optimiser.param_groups[0]["lr"])
+        state.optimiser.step()
+        state.schedule.step()
+    assert all(0 < rate <= RECIPE.learning_rate * 1.0001 for rate in rates)
+
+
+def test_one_cycle_rises_to_the_learning_rate_and_falls_to_almost_nothing() -> None:
+    state = start(nn_of_one_cycle(), replace(RECIPE, epochs=100, groups=("classifier",)), 8)
+    rates = []
+    for _ in range(100):
+        rates.append(state.optimiser.param_groups[0]["lr"])
+        state.optimiser.step()
+        state.schedule.step()
+    assert max(rates) == pytest.approx(RECIPE.learning_rate, rel=0.01)
+    assert 15 <= rates.index(max(rates)) <= 20
+    assert rates[0] < RECIPE.learning_rate / 20
+    assert rates[-1] < RECIPE.learning_rate / 1000
+
+
+def nn_of_one_cycle() -> nn.Module:
+    return network_of(size=32, classes=2)
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    def trained(seed: int) -> dict[str, torch.Tensor]:
+        recipe = replace(RECIPE, epochs=1, seed=seed)
+        state = begun(recipe)
+        list(fit(state, data(10), data(4), recipe))
+        return state.best_weights
+
+    first, again, other = trained(1), trained(1), trained(2)
+    for key, value in first.items():
+        torch.testing.assert_close(again[key], value, rtol=0, atol=0)
+    assert not torch.equal(first["classifier.3.weight"], other["classifier.3.weight"])
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_advice() -> None:
+    state = begun(RECIPE)
+    with torch.no_grad():
+        state.model.get_parameter("classifier.3.weight")[0, 0] = math.nan
+    with pytest.raises(TrainingError, match=r"loss became nan in epoch 1.*Lower the learning rate"):
+        next(fit(state, data(18), data(6), RECIPE))
+
+
+def test_bfloat16_learns_as_well() -> None:
+    recipe = replace(RECIPE, epochs=1, precision="bfloat16")
+    (figures,) = fit(begun(recipe), data(10), data(4), recipe)
+    assert math.isfinite(figures.train_loss)
+    assert math.isfinite(figures.validation_loss)

@@ -1,0 +1,90 @@
+"""A recipe says everything about a fit, and refuses what cannot be meant before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lungassist.errors import UsageError
+from lungassist.training.recipe import Recipe
+from train.finetune import parser, recipe_of
+
+REQUIRED = ["--data", "films", "--run-dir", "run"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"architecture": "resnet51"}, "resnet51"),
+        ({"groups": ("layer9",)}, "layer9"),
+        ({"groups": ()}, "At least one group"),
+        ({"size": 16}, "32 to 1024"),
+        ({"normalisation": "none"}, "radiograph"),
+        ({"epochs": 0}, "epochs must be between 1 and 1000"),
+        ({"epochs": 2.5}, "epochs must be a whole number"),
+        ({"epochs": "2"}, "epochs must be a whole number"),
+        ({"epochs": True}, "epochs must be a whole number"),
+        ({"flip": 1}, "flip must be true or false"),
+        ({"batch_size": 1}, "batch_size"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number"),
+        ({"averaging": 1.0}, "averaging"),
+        ({"optimiser": "lion"}, "adam, adamw, sgd"),
+        ({"schedule": None}, "schedule must be a word"),
+        ({"momentum": 0.9}, "no setting 'momentum'"),
+        ({"groups": "all"}, "groups must be a list"),
+    ],
+)
+def test_a_recipe_that_cannot_be_meant_is_refused(changes: dict[str, Any], word: str) -> None:
+    with pytest.raises(UsageError, match=word):
+        Recipe.from_json({**Recipe().to_json(), **changes})
+
+
+def test_json_round_trip() -> None:
+    recipe = Recipe(architecture="resnet18", groups=("layer4", "fc"), rotation=5, flip=False, seed=7)
+    assert Recipe.from_json(json.loads(json.dumps(recipe.to_json()))) == recipe
+    assert Recipe.from_json({}) == Recipe()
+
+
+def test_the_command_lines_defaults_are_the_recipes() -> None:
+    assert recipe_of(parser().parse_args(REQUIRED)) == Recipe()
+
+
+def test_every_setting_can_be_given_on_the_command_line() -> None:
+    wanted = Recipe(
+        architecture="alexnet",
+        start="scratch",
+        groups=("middle", "classifier"),
+        size=96,
+        normalisation="imagenet",
+        enhancement="clahe",
+        optimiser="sgd",
+        learning_rate=0.01,
+        weight_decay=0.001,
+        schedule="constant",
+        epochs=3,
+        batch_size=5,
+        label_smoothing=0.1,
+        averaging=0.9,
+        precision="bfloat16",
+        seed=9,
+        flip=False,
+        rotation=1.0,
+        shift=0.01,
+        scale=0.02,
+        exposure=0.03,
+        degrade=False,
+    )
+    options = [*REQUIRED, "--model", "alexnet", "--groups", "middle,classifier", "--no-flip", "--no-degrade"]
+    for name, value in wanted.to_json().items():
+        if name not in ("architecture", "groups", "flip", "degrade"):
+            options += [f"--{name.replace('_', '-')}", str(value)]
+    assert recipe_of(parser().parse_args(options)) == wanted
+
+
+def test_the_default_groups_are_the_architectures() -> None:
+    options = [*REQUIRED, "--model", "resnet50", "--groups", "default"]
+    assert recipe_of(parser().parse_args(options)).groups == ("layer3", "layer4", "fc")
