@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Labels = NDArray[np.int64]
 Matrix = NDArray[np.int64]
@@ -63,6 +63,8 @@ def expected_calibration_error(probabilities: Floats, labels: Labels, bins: int 
     return float(np.abs(gaps).sum() / len(labels)) if len(labels) else float("nan")
 
 
-def _ratio(above: NDArray[np.generic] | Floats, below: NDArray[np.generic] | Floats) -> Floats:
-    above, below = np.asarray(above, np.float64), np.asarray(below, np.float64)
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+def _ratio(above: ArrayLike, below: ArrayLike) -> Floats:
+    numerator, denominator = np.asarray(above, np.float64), np.asarray(below, np.float64)
+    ratio = np.full(denominator.shape, np.nan)
+    np.divide(numerator, denominator, out=ratio, where=denominator > 0)
+    return ratio

@@ -14,7 +14,7 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 
 from lungassist.errors import UsageError
-from lungassist.explain import GRAD_CAM, check_method, class_gradients, heat_maps
+from lungassist.explain import GRAD_CAM, ChannelWeights, check_method, class_gradients, grad_cam, heat_maps
 from lungassist.models.card import Card
 from lungassist.models.registry import Halves, architecture
 from lungassist.models.weights import load_model
@@ -53,6 +53,7 @@ class Classifier:
         self._body, self._tail = fold(network, card.architecture)
         self._body.to(self.device)
         self._tail.to(self.device)
+        self._channel_weights = ChannelWeights(self._tail)
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
@@ -86,18 +87,25 @@ class Classifier:
             )
         if explain is not None:
             check_method(explain)
-        # A copy: torch takes no read-only array without a warning, and none with negative strides at all.
-        logits, maps = self._answer(torch.tensor(images), explain)
+        logits, maps = self._answer(images, explain)
         temperature = self.card.temperature
         probabilities = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
         return Prediction(probabilities, maps)
 
+    # Inference mode is switched off, should the caller be in it: there are no gradients inside.
+    @torch.inference_mode(False)
     @torch.no_grad()
-    def _answer(self, images: torch.Tensor, explain: str | None) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
-        batch = to_batch(images.to(self.device), self.card.preprocessing)
+    def _answer(
+        self, images: NDArray[np.uint8], explain: str | None
+    ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        # A copy: torch warns of arrays that are read-only, and takes none with negative strides.
+        batch = to_batch(torch.from_numpy(images.copy()).to(self.device), self.card.preprocessing)
         activations = self._body(batch.contiguous(memory_format=torch.channels_last))
         if explain is None:
             return self._tail(activations), None
+        if explain == GRAD_CAM:
+            logits, weights = self._channel_weights(activations)
+            return logits, grad_cam(activations, weights)
         logits, gradients = class_gradients(self._tail, activations)
         return logits, heat_maps(explain, activations, gradients)
 

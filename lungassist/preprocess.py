@@ -7,7 +7,8 @@ makes a cached training image and a freshly read study the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,9 @@ NORMALISATIONS: Final[Mapping[str, tuple[Triple, Triple]]] = MappingProxyType(
 
 ENHANCEMENTS: Final = ("none", "clahe")
 
+#: A range below this share of the values themselves is rounding, not anatomy: an empty film stays empty.
+FLATTEST: Final = 1e-4
+
 #: Share of pixels clipped at either end of the stretch. Burned-in markers and a collimator's edge otherwise decide
 #: how bright the lungs come out.
 CLIPPED_PERCENT: Final = 0.5
@@ -55,8 +59,10 @@ class Preprocessing:
             raise UsageError(f"The input size must be 32 to 1024 pixels; {self.size} was asked for.")
         if self.enhancement not in ENHANCEMENTS:
             raise UsageError(f"The enhancement must be one of {', '.join(ENHANCEMENTS)}, not {self.enhancement!r}.")
-        if min(self.std) <= 0:
-            raise UsageError(f"A standard deviation must be above 0; {self.std} was given.")
+        if not all(math.isfinite(value) for value in (*self.mean, *self.std)) or min(self.std) <= 0:
+            raise UsageError(
+                f"Means must be finite and standard deviations above 0; {self.mean} and {self.std} were given."
+            )
 
     @classmethod
     def named(cls, normalisation: str = "radiograph", *, size: int = 224, enhancement: str = "none") -> Preprocessing:
@@ -78,10 +84,15 @@ class Preprocessing:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
         """Read what `to_json` wrote. Raises KeyError, TypeError or UsageError when it is something else."""
-        mean, std = (tuple(float(v) for v in values[key]) for key in ("mean", "std"))
-        if len(mean) != 3 or len(std) != 3:
-            raise UsageError("A card's normalisation needs three means and three standard deviations.")
+        mean, std = _triple(values["mean"]), _triple(values["std"])
         return cls(int(values["size"]), str(values["normalisation"]), mean, std, str(values["enhancement"]))
+
+
+def _triple(values: Sequence[float]) -> Triple:
+    if len(values) != 3:
+        raise UsageError("A card's normalisation needs three means and three standard deviations.")
+    red, green, blue = map(float, values)
+    return red, green, blue
 
 
 def prepare_image(pixels: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:
@@ -101,7 +112,7 @@ def prepare_image(pixels: NDArray[np.float32], preprocessing: Preprocessing) -> 
     shrinking = pixels.shape[0] >= square[0] and pixels.shape[1] >= square[1]
     resized = cv2.resize(pixels, square, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
     low, high = np.percentile(resized, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
-    span = max(float(high - low), 1e-6)
+    span = max(float(high - low), 1e-6, FLATTEST * abs(float(high)), FLATTEST * abs(float(low)))
     stretched = np.clip((resized - np.float32(low)) * np.float32(255 / span), 0, 255)
     return _enhance(np.rint(stretched).astype(np.uint8), preprocessing.enhancement)
 

@@ -29,7 +29,7 @@ def film(label: str, seed: int, shape: tuple[int, int] = (72, 60)) -> NDArray[np
     rows, columns = np.indices(shape) / np.array(shape).reshape(2, 1, 1)
     down, right = np.array(_SPOTS[label]) + rng.uniform(-0.08, 0.08, 2)
     blob = 110 * np.exp(-((rows - down) ** 2 + (columns - right) ** 2) / 0.02)
-    return np.clip(40 + 60 * rows + blob + rng.normal(0, 6, shape), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(40 + 60 * rows + blob + rng.normal(0, 6, shape), 0, 255), dtype=np.uint8)
 
 
 def png(image: NDArray[Any]) -> bytes:

@@ -14,7 +14,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from lungassist.errors import UsageError
-from lungassist.explain import CLASS_BLIND, METHODS, class_gradients, heat_maps, shared_scale
+from lungassist.explain import CLASS_BLIND, METHODS, ChannelWeights, class_gradients, heat_maps, shared_scale
 from lungassist.models.registry import architecture, build
 from lungassist.predict import Classifier
 from lungassist.preprocess import to_batch
@@ -127,6 +127,24 @@ def test_one_pass_gives_the_gradients_of_every_class_and_image() -> None:
     for index in range(4):
         (expected,) = torch.autograd.grad(tail(leaf)[:, index].sum(), leaf)
         torch.testing.assert_close(gradients[index], expected)
+
+
+def test_channel_weights_are_the_means_of_the_gradients(family: tuple[str, nn.Module]) -> None:
+    name, network = family
+    body, tail = architecture(name).halve(network)
+    with torch.no_grad():
+        activations = body(drawn_batch(2))
+    logits, gradients = class_gradients(_out_of_place(tail), activations)
+    weights_logits, weights = ChannelWeights(tail)(activations)
+    expected = gradients.mean(dim=(3, 4))
+    torch.testing.assert_close(weights_logits, logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(weights, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_channel_weights_want_pooling_and_a_linear_layer() -> None:
+    for tail in (nn.Sequential(nn.Flatten(), nn.Linear(8, 4)), nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())):
+        with pytest.raises(UsageError, match="must begin with pooling"):
+            ChannelWeights(tail)
 
 
 def test_explaining_leaves_no_trace_on_the_network() -> None:

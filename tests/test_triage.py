@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
 from lungassist.errors import EmptyFileError, MissingFileError
 from lungassist.files import sha256_of
-from lungassist.imaging import Radiograph, Study, iter_studies
+from lungassist.imaging import Radiograph, Study
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier, Prediction
 from lungassist.settings import Settings
@@ -140,8 +140,8 @@ def test_a_finding_says_where_it_comes_from(small_model: Path, settings: Setting
     path = tmp_path / "scan.png"
     path.write_bytes(png(film(NORMAL, 1)))
     classifier = Classifier.load(small_model)
-    finding = only(triage(iter_studies([path], settings), classifier, settings, keep=forget)).finding
-    assert finding.file == "scan.png"
+    finding = only(triage([Study("night/scan.png", path.read_bytes)], classifier, settings, keep=forget)).finding
+    assert finding.file == "night/scan.png"
     assert finding.sha256 == sha256_of(path)
     assert finding.model == "small"
     assert finding.model_version == f"1.0+{sha256_of(small_model / 'model.safetensors')[:8]}"

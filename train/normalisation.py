@@ -1,6 +1,6 @@
 """Measure the `radiograph` normalisation set: mean and deviation of the prepared training images.
 
-    python -m train.normalisation --data DIR [--metadata CSV]
+python -m train.normalisation --data DIR [--metadata CSV]
 """
 
 from __future__ import annotations

@@ -95,6 +95,12 @@ def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> pd.DataFrame:
             raise DatasetError(f"{metadata} cannot be read as a CSV of metadata: {error}") from error
         if "file" not in extra or extra["file"].duplicated().any():
             raise DatasetError(f"{metadata} needs a column 'file' in which every file stands once.")
+        if not extra["file"].isin(table["file"]).any():
+            # Going on would lose the patients, and with them the split between them.
+            raise DatasetError(
+                f"{metadata} names none of the images. Expected files as {table['file'].iat[0]!r}; "
+                f"found: {next(iter(extra['file']), 'none')!r}."
+            )
         table = table.merge(extra.drop(columns="label", errors="ignore"), on="file", how="left")
     for column in ("patient_id", "source"):
         if column not in table:

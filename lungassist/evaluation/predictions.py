@@ -16,23 +16,31 @@ from lungassist.files import write_atomically
 
 PREFIX: Final = "probability_"
 
+#: Of a written probability: finer than half precision.
+DECIMALS: Final = 5
+
 
 def predictions_table(index: pd.DataFrame, probabilities: NDArray[np.float64], classes: Sequence[str]) -> pd.DataFrame:
-    """Join an index (`file`, `label`, `patient_id`, `source`, `split`, ...) and `(N, K)` probabilities."""
-    columns = {f"{PREFIX}{name}": probabilities[:, i] for i, name in enumerate(classes)}
+    """Join an index (`file`, `label`, `patient_id`, `source`, `split`, ...) and `(N, K)` probabilities.
+
+    They are rounded as they will be written, so that what is computed from the table before and after is the same.
+    """
+    rounded = np.round(probabilities, DECIMALS)
+    columns = {f"{PREFIX}{name}": rounded[:, i] for i, name in enumerate(classes)}
     return index.reset_index(drop=True).assign(**columns)
 
 
 def write_predictions(path: Path, table: pd.DataFrame) -> None:
-    """Write as CSV, atomically; five decimals, which is finer than half precision."""
-    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.5f"))
+    """Write as CSV, atomically."""
+    write_atomically(path, lambda temporary: table.to_csv(temporary, index=False, float_format=f"%.{DECIMALS}f"))
 
 
 def arrays_of(table: pd.DataFrame, classes: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Class indices `(N,)` and probabilities `(N, K)` of a table."""
     order = {name: i for i, name in enumerate(classes)}
-    labels = table["label"].map(order).to_numpy(np.int64)
-    return labels, table[[f"{PREFIX}{name}" for name in classes]].to_numpy(np.float64)
+    labels: NDArray[np.int64] = table["label"].map(order).to_numpy().astype(np.int64)
+    probabilities: NDArray[np.float64] = table[[f"{PREFIX}{name}" for name in classes]].to_numpy(np.float64)
+    return labels, probabilities
 
 
 def figures_of(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, Any]:

@@ -7,11 +7,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from lungassist.errors import LungAssistError, WeightsError
 from lungassist.files import write_json
 from lungassist.preprocess import Preprocessing
+
+_KINDS: Final[Mapping[type, tuple[str, ...]]] = {
+    str: ("name", "version", "architecture", "weights_sha256", "predictions_sha256"),
+    dict: ("preprocessing", "operating_point", "data", "split", "hyper_parameters", "libraries", "figures"),
+    list: ("classes", "limitations"),
+}
+_WORDS: Final[Mapping[type, str]] = {str: "text", dict: "object", list: "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ class Card:
     @classmethod
     def _checked(cls, values: Any, path: Path) -> Card:
         try:
+            _check_kinds(values)
             card = cls(
                 **{
                     **values,
@@ -86,11 +94,20 @@ class Card:
                     "preprocessing": Preprocessing.from_json(values["preprocessing"]),
                     "temperature": float(values["temperature"]),
                     "limitations": tuple(map(str, values["limitations"])),
-                    "weights_sha256": str(values["weights_sha256"]),
                 }
             )
         except (KeyError, TypeError, ValueError, AttributeError, LungAssistError) as error:
             raise WeightsError(f"{path} is no card of this version of LungAssist: {error}.") from error
-        if len(card.classes) < 2 or not (math.isfinite(card.temperature) and card.temperature > 0):
-            raise WeightsError(f"{path} needs at least two classes and a temperature above 0.")
+        different = len(set(card.classes))
+        if different < 2 or different < len(card.classes):
+            raise WeightsError(f"{path} needs at least two classes, each named once; it has {card.classes}.")
+        if not (math.isfinite(card.temperature) and card.temperature > 0):
+            raise WeightsError(f"{path} needs a temperature above 0; it has {card.temperature}.")
         return card
+
+
+def _check_kinds(values: Mapping[str, Any]) -> None:
+    for kind, names in _KINDS.items():
+        for name in names:
+            if name in values and not isinstance(values[name], kind):
+                raise TypeError(f"{name} is {values[name]!r}, which is no {_WORDS[kind]}")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
+from typing import Any, Final
 from urllib.error import URLError
 
 import torch
@@ -12,6 +16,20 @@ from torchvision import models as tv
 
 from lungassist.errors import WeightsError
 from lungassist.models.registry import architecture, build
+
+#: What torch raises for a file that is no weights file, is cut short, or wants more than tensors.
+_UNREADABLE: Final = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+)
+
+_OLD_DENSENET_NAME: Final = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 def build_from_imagenet(name: str, class_count: int) -> nn.Module:
@@ -31,21 +49,28 @@ def build_from_imagenet(name: str, class_count: int) -> nn.Module:
     try:
         # weights_only: a weights file must never be able to run code.
         state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except (URLError, TimeoutError, ConnectionError) as error:
+    except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise WeightsError(
             f"The ImageNet weights of {name} are not on this machine and could not be downloaded ({error}). "
             f"Connect to the internet, or fetch {weights.url} elsewhere and put it at {place}; "
             "or start from a model in weights/ or from scratch."
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise WeightsError(
             f"The ImageNet weights of {name} at {place} cannot be read ({type(error).__name__}). "
             "Delete the file, so that it is downloaded afresh."
         ) from error
-    return adopt(build(name, class_count), state, source=str(place))
+    return adopt(build(name, class_count), _modern(state), source=str(place))
 
 
-def adopt(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> nn.Module:
+def _modern(state: Any) -> dict[str, torch.Tensor]:
+    """The file's tensors; DenseNet's still have dotted names, which torch forbids by now (torchvision renames them)."""
+    named = state if isinstance(state, Mapping) else {}
+    tensors = {key: value for key, value in named.items() if isinstance(value, torch.Tensor)}
+    return {_OLD_DENSENET_NAME.sub(r"\1\2", key): value for key, value in tensors.items()}
+
+
+def adopt(model: nn.Module, state: Mapping[str, torch.Tensor], source: str) -> nn.Module:
     """Copy into `model` every tensor of `state` except those of a last layer with another number of classes.
 
     Raises:

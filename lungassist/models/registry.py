@@ -16,7 +16,7 @@ from torchvision import models as tv
 
 from lungassist.errors import UsageError
 
-Halves = tuple[nn.Sequential, nn.Sequential]
+Halves = tuple[nn.Module, nn.Module]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ def _halve_mobilenet(model: nn.Module) -> Halves:
 
 def _halve_densenet(model: nn.Module) -> Halves:
     features, head = _children(model, "features", "classifier")
-    # torchvision applies these three as functions, the ReLU in place; in place it would overwrite the activations.
-    end = (nn.ReLU(inplace=False), nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
-    return nn.Sequential(*features.children()), nn.Sequential(*end, head)
+    # torchvision applies these as functions, the ReLU in place. It belongs to the body: what it cuts off never
+    # reaches the classifier, so it is no evidence.
+    body = nn.Sequential(*features.children(), nn.ReLU(inplace=False))
+    return body, nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1), head)
 
 
 def _resnet(name: str, title: str) -> Architecture:
@@ -109,8 +110,7 @@ def _mobilenet(name: str, title: str, last: int) -> Architecture:
 
 
 def _densenet() -> Architecture:
-    blocks = {f"block{i}": (f"features.denseblock{i}",) for i in range(1, 4)}
-    blocks = {name: (*parts, f"features.transition{name[-1]}") for name, parts in blocks.items()}
+    blocks = {f"block{i}": (f"features.denseblock{i}", f"features.transition{i}") for i in range(1, 4)}
     last = ("features.denseblock4", "features.norm5")
     groups = {
         "stem": ("features.conv0", "features.norm0"),
@@ -163,14 +163,26 @@ def build(name: str, class_count: int) -> nn.Module:
     return network
 
 
+def group_names(record: Architecture, groups: tuple[str, ...]) -> tuple[str, ...]:
+    """The groups that are meant: `("all",)` stands for every group.
+
+    Raises:
+        UsageError: none is named, or one does not exist in this architecture.
+    """
+    names = tuple(record.groups) if groups == ("all",) else groups
+    known = f"It has: all, {', '.join(record.groups)}."
+    if not names:
+        raise UsageError(f"At least one group of {record.title} must train. {known}")
+    unknown = [name for name in names if name not in record.groups]
+    if unknown:
+        raise UsageError(f"{record.title} has no group {unknown[0]!r}. {known}")
+    return names
+
+
 def parameters_of(model: nn.Module, record: Architecture, groups: tuple[str, ...]) -> list[nn.Module]:
     """The modules of the named groups; `("all",)` names every group.
 
     Raises:
         UsageError: a group does not exist in this architecture.
     """
-    names = tuple(record.groups) if groups == ("all",) else groups
-    unknown = [name for name in names if name not in record.groups]
-    if unknown:
-        raise UsageError(f"{record.title} has no group {unknown[0]!r}. It has: all, {', '.join(record.groups)}.")
-    return [model.get_submodule(part) for name in names for part in record.groups[name]]
+    return [model.get_submodule(part) for name in group_names(record, groups) for part in record.groups[name]]

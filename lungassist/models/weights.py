@@ -42,11 +42,20 @@ def read_shelf(weights_dir: Path) -> list[ShelfEntry]:
 
 def _entry(folder: Path) -> ShelfEntry:
     try:
-        card = Card.read(folder / CARD_FILE)
+        card = _known(Card.read(folder / CARD_FILE), folder)
         _weights_path(folder)
     except WeightsError as error:
         return ShelfEntry(folder.name, folder, None, str(error))
     return ShelfEntry(folder.name, folder, card, None)
+
+
+def _known(card: Card, folder: Path) -> Card:
+    if card.architecture not in ARCHITECTURES:
+        raise WeightsError(
+            f"The card of {folder} names the architecture {card.architecture!r}, which is unknown here. "
+            f"Known: {', '.join(ARCHITECTURES)}."
+        )
+    return card
 
 
 def _weights_path(folder: Path) -> Path:
@@ -86,15 +95,22 @@ def verify(folder: Path) -> Card:
         WeightsError: missing, damaged, or not what the card describes.
     """
     card = Card.read(folder / CARD_FILE)
-    expected = {WEIGHTS_FILE: card.weights_sha256, PREDICTIONS_FILE: card.predictions_sha256}
-    _weights_path(folder)
-    for name, digest in expected.items():
-        if digest and (folder / name).is_file() and (found := sha256_of(folder / name)) != digest:
-            raise WeightsError(
-                f"{folder / name} is damaged or not the one its card describes: expected SHA-256 {digest[:12]}…, "
-                f"found {found[:12]}…. Restore the folder from where it came."
-            )
+    _check_hash(_weights_path(folder), card.weights_sha256)
+    if card.predictions_sha256 and (folder / PREDICTIONS_FILE).is_file():
+        _check_hash(folder / PREDICTIONS_FILE, card.predictions_sha256)
     return card
+
+
+def _check_hash(path: Path, expected: str) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error}). Check its permissions.") from error
+    if found != expected:
+        raise WeightsError(
+            f"{path} is damaged or not the one its card describes: expected SHA-256 {expected[:12] or '(none)'}…, "
+            f"found {found[:12]}…. Restore the folder from where it came."
+        )
 
 
 def load_model(folder: Path) -> tuple[nn.Module, Card]:
@@ -103,18 +119,16 @@ def load_model(folder: Path) -> tuple[nn.Module, Card]:
     Raises:
         WeightsError: see `verify`; or the tensors do not fit the architecture that the card names.
     """
-    card = verify(folder)
-    if card.architecture not in ARCHITECTURES:
-        raise WeightsError(f"The card of {folder} names the architecture {card.architecture!r}, which is unknown here.")
+    card = _known(verify(folder), folder)
     model = build(card.architecture, len(card.classes))
     try:
         state = load_file(folder / WEIGHTS_FILE)
         model.load_state_dict({key: _single(value) for key, value in state.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[-1].strip()
+        last_line = str(error).strip().rpartition("\n")[2].strip()
         raise WeightsError(
             f"The weights of {folder} do not fit its card, which says {card.architecture} with "
-            f"{len(card.classes)} classes: {first}"
+            f"{len(card.classes)} classes: {last_line}"
         ) from error
     return model.eval().requires_grad_(False), card
 
@@ -131,9 +145,10 @@ def save_model(folder: Path, state: Mapping[str, torch.Tensor], card: Card) -> C
     half = {k: (v.half() if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()}
     write_atomically(folder / WEIGHTS_FILE, lambda path: save_file(half, path))
     table = folder / PREDICTIONS_FILE
-    hashes = {"weights_sha256": sha256_of(folder / WEIGHTS_FILE)}
-    if table.is_file():
-        hashes["predictions_sha256"] = sha256_of(table)
-    complete = replace(card, **hashes)
+    complete = replace(
+        card,
+        weights_sha256=sha256_of(folder / WEIGHTS_FILE),
+        predictions_sha256=sha256_of(table) if table.is_file() else "",
+    )
     complete.write(folder / CARD_FILE)
     return complete

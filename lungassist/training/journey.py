@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -13,30 +14,26 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
 
-from lungassist.dataset import (
-    SPLITS,
-    DatasetIndex,
-    PreparedImages,
-    index_folder,
-    prepare_all,
-    split_by_patient,
-    split_hash,
-)
-from lungassist.errors import LungAssistError, TrainingError, UsageError
+from lungassist.dataset import SPLITS, index_folder, split_hash
+from lungassist.device import choose_device
+from lungassist.errors import TrainingError, UsageError
 from lungassist.evaluation.predictions import figures_of, predictions_table, write_predictions
 from lungassist.models.card import Card
 from lungassist.models.imagenet import adopt, build_from_imagenet
 from lungassist.models.registry import build
 from lungassist.models.weights import PREDICTIONS_FILE, load_model, save_model
-from lungassist.settings import Settings
 from lungassist.training.calibration import fit_temperature
-from lungassist.training.fit import EpochFigures, FitState, LabelledImages, fit, predict_logits, start
+from lungassist.training.fit import EpochFigures, FitState, fit, placed, predict_logits, start
+from lungassist.training.material import SPLIT_SEED, UNREADABLE, Material, gather
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory, environment
 
 log = logging.getLogger(__name__)
 
-_LIMITATIONS = (
+#: Steps between two notes of progress in the run's status.
+_STEPS_A_NOTE: Final = 20
+
+_LIMITATIONS: Final = (
     "Decision support only. It is no medical device and no stand-alone diagnosis.",
     "Trained and tested on images of one collection. High accuracy inside it says little about other hospitals.",
     "Viral Pneumonia images are all of children, COVID and Lung_Opacity images of adults: what looks like a disease "
@@ -45,22 +42,6 @@ _LIMITATIONS = (
     "Knows frontal views and these classes only; any other finding is forced into one of them.",
     "Near-duplicate images across splits were not removed; the test figures may be slightly high for that.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Data:
-    index: DatasetIndex
-    prepared: PreparedImages
-    table: pd.DataFrame
-    classes: tuple[str, ...]
-
-    def tensors(self, split: str, device: torch.device) -> LabelledImages:
-        chosen = (self.table["split"] == split).to_numpy()
-        labels = self.table["label"].map({name: i for i, name in enumerate(self.classes)}).to_numpy(np.int64)
-        return LabelledImages(
-            torch.from_numpy(self.prepared.images[chosen]).to(device),
-            torch.from_numpy(labels[chosen]).to(device),
-        )
 
 
 def finetune(
@@ -93,73 +74,26 @@ def finetune(
         LungAssistError: whatever ended the run; the run's status says so too, and the last checkpoint stays.
     """
     run = RunDirectory(run_dir)
-    if run.recipe.exists() and not resume:
-        raise UsageError(f"{run_dir} holds a run already. Choose another folder, or go on with it by --resume.")
-    try:
-        return _finetune(recipe, run, data, metadata, name, choose_device(device), workers)
-    except LungAssistError as error:
-        run.set_status("failed", cause=str(error))
-        raise
-    except (torch.OutOfMemoryError, OSError) as error:
-        run.set_status("failed", cause=str(error))
-        raise TrainingError(f"The run stopped: {error}. The last checkpoint is in {run_dir}.") from error
-
-
-def choose_device(wanted: str) -> torch.device:
-    """Turn `auto`, `cpu` or `cuda` into a device that is there.
-
-    Raises:
-        UsageError: a GPU was asked for and there is none, or the word is unknown.
-    """
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted not in ("cpu", "cuda"):
-        raise UsageError(f"The device must be auto, cpu or cuda, not {wanted!r}.")
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UsageError("The device cuda was asked for, but torch finds no GPU here. Use cpu or auto.")
-    return torch.device(wanted)
-
-
-def _finetune(
-    recipe: Recipe,
-    run: RunDirectory,
-    data: Path,
-    metadata: Path | None,
-    name: str,
-    device: torch.device,
-    workers: int,
-) -> Card:
-    run.set_status("preparing")
-    loaded = _load(data, metadata, recipe, workers)
-    run.begin(recipe, loaded.table)
-    torch.manual_seed(recipe.seed)
-    train = loaded.tensors("train", device)
-    model = starting_model(recipe, len(loaded.classes)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = start(model, recipe, len(train.labels))
-    history = run.restore(state)
-    _train(state, history, train, loaded.tensors("validation", device), recipe, run)
-    run.set_status("evaluating")
-    card = _evaluate(state, loaded, recipe, run, name)
-    run.set_status("done", accuracy=card.figures["test"]["accuracy"])
+    run.claim(recipe, resume=resume)
+    with run.recording_failure():
+        place = choose_device(device)
+        run.set_status("preparing")
+        index = index_folder(data, metadata)
+        log.info("%d images in %s; read as %s", len(index.table), data, index.taken_for)
+        # Before thousands of images are read: weights that are missing are told of at once.
+        model = placed(_seeded_start(recipe, len(index.classes)), place)
+        material = gather(index, recipe.preprocessing, workers)
+        run.begin(recipe, material.table)
+        state = _train(model, material, recipe, run)
+        run.set_status("evaluating")
+        card = _evaluate(state, material, recipe, run, name)
+        run.set_status("done", accuracy=card.figures["test"]["accuracy"])
     return card
 
 
-def _load(data: Path, metadata: Path | None, recipe: Recipe, workers: int) -> _Data:
-    index = index_folder(data, metadata)
-    log.info("%d images in %s; read as %s", len(index.table), data, index.taken_for)
-
-    def tell(done: int, total: int) -> None:
-        if done % 1024 == 0 or done == total:
-            log.info("prepared %d of %d images", done, total)
-
-    prepared = prepare_all(index, recipe.preprocessing, Settings.from_environment(), workers=workers, progress=tell)
-    for file, reason in prepared.unreadable.items():
-        log.warning("left out %s: %s", file, reason)
-    table = index.table
-    split = np.full(len(table), "unreadable", dtype=object)
-    usable = table[prepared.readable]
-    split[prepared.readable] = split_by_patient(usable["label"].tolist(), usable["patient_id"].tolist(), seed=1)
-    return _Data(index, prepared, table.assign(split=split), index.classes)
+def _seeded_start(recipe: Recipe, class_count: int) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    return starting_model(recipe, class_count)
 
 
 def starting_model(recipe: Recipe, class_count: int) -> nn.Module:
@@ -174,83 +108,91 @@ def starting_model(recipe: Recipe, class_count: int) -> nn.Module:
     return adopt(build(recipe.architecture, class_count), other.state_dict(), recipe.start)
 
 
-def _train(
-    state: FitState,
-    history: list[EpochFigures],
-    train: LabelledImages,
-    validation: LabelledImages,
-    recipe: Recipe,
-    run: RunDirectory,
-) -> None:
+def _train(model: nn.Module, material: Material, recipe: Recipe, run: RunDirectory) -> FitState:
+    device = next(model.parameters()).device
+    train, validation = material.tensors("train", device), material.tensors("validation", device)
+    state = start(model, recipe, len(train.labels))
+    history = run.restore(state)
+
     def tell(step: int, steps: int, loss: float) -> None:
-        if step % 20 == 0 or step == steps:
+        if step % _STEPS_A_NOTE == 0 or step == steps:
             run.set_status("training", epoch=state.epoch + 1, epochs=recipe.epochs, step=step, steps=steps, loss=loss)
 
     for figures in fit(state, train, validation, recipe, report=tell):
         history.append(figures)
         run.save(state, history)
-        log.info(
-            "epoch %d of %d: train loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f, %.0f s",
-            figures.epoch,
-            recipe.epochs,
-            figures.train_loss,
-            figures.train_accuracy,
-            figures.validation_loss,
-            figures.validation_accuracy,
-            figures.seconds,
-        )
+        _log_epoch(figures, recipe.epochs)
+    return state
 
 
-def _evaluate(state: FitState, data: _Data, recipe: Recipe, run: RunDirectory, name: str) -> Card:
+def _log_epoch(figures: EpochFigures, epochs: int) -> None:
+    log.info(
+        "epoch %d of %d: train loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f, %.0f s",
+        figures.epoch,
+        epochs,
+        figures.train_loss,
+        figures.train_accuracy,
+        figures.validation_loss,
+        figures.validation_accuracy,
+        figures.seconds,
+    )
+
+
+def _evaluate(state: FitState, material: Material, recipe: Recipe, run: RunDirectory, name: str) -> Card:
+    if not state.best_weights:
+        raise TrainingError("The validation loss was not finite in any epoch. Lower the learning rate.")
     # What is judged is what is shipped: weights rounded to half precision, computed in single.
     weights = {k: v.half().float() if v.is_floating_point() else v for k, v in state.best_weights.items()}
-    model = build(recipe.architecture, len(data.classes))
+    model = build(recipe.architecture, len(material.classes))
     model.load_state_dict(weights)
-    device = next(state.model.parameters()).device
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    logits = _all_logits(model, data, recipe)
-    validation = (data.table["split"] == "validation").to_numpy()
-    labels = data.table["label"].map({n: i for i, n in enumerate(data.classes)}).to_numpy(np.int64)
-    temperature = fit_temperature(logits[validation], labels[validation])
-    table = predictions_table(data.table, softmax(logits / temperature, axis=1), data.classes)
-    table = table[table["split"] != "unreadable"]
+    logits = _all_logits(placed(model, next(state.model.parameters()).device), material, recipe)
+    validation = material.rows("validation")
+    temperature = fit_temperature(logits[validation], material.labels[validation])
+    table = predictions_table(material.table, softmax(logits / temperature, axis=1), material.classes)
+    table = table[table["split"] != UNREADABLE]
     write_predictions(run.model / PREDICTIONS_FILE, table)
-    card = _card(name, recipe, data, table, temperature)
-    return save_model(run.model, weights, card)
+    return save_model(run.model, weights, _card(name, recipe, material, table, temperature))
 
 
-def _all_logits(model: nn.Module, data: _Data, recipe: Recipe) -> NDArray[np.float64]:
-    exact = Recipe.from_json({**recipe.to_json(), "precision": "float32"})
-    logits = predict_logits(model, torch.from_numpy(data.prepared.images), exact)
-    return logits.numpy().astype(np.float64)
+def _all_logits(model: nn.Module, material: Material, recipe: Recipe) -> NDArray[np.float64]:
+    exact = replace(recipe, precision="float32")
+    return predict_logits(model, torch.from_numpy(material.prepared.images), exact).numpy().astype(np.float64)
 
 
-def _card(name: str, recipe: Recipe, data: _Data, table: pd.DataFrame, temperature: float) -> Card:
-    counts = table.groupby(["split", "label"]).size().unstack(fill_value=0)
+def _card(name: str, recipe: Recipe, material: Material, table: pd.DataFrame, temperature: float) -> Card:
     return Card(
         name=name,
         version="1.0",
         architecture=recipe.architecture,
-        classes=data.classes,
+        classes=material.classes,
         preprocessing=recipe.preprocessing,
         temperature=temperature,
         operating_point={"rule": "highest probability", "default": False},
-        data={
-            "folder": data.index.root.name,
-            "images": len(table),
-            "unreadable": len(data.prepared.unreadable),
-            "per_class": table["label"].value_counts().sort_index().to_dict(),
-            "content_sha256": data.prepared.content_hash,
-        },
-        split={
-            "method": "80/10/10, stratified by class, a patient's images kept together",
-            "seed": 1,
-            "counts": {split: counts.loc[split].to_dict() for split in SPLITS},
-            "sha256": split_hash(table["file"].tolist(), table["split"].tolist()),
-        },
+        data=_data_of(material, table),
+        split=_split_of(table),
         hyper_parameters=recipe.to_json(),
         libraries=environment(),
-        figures={split: figures_of(table[table["split"] == split], data.classes) for split in SPLITS},
+        figures={split: figures_of(table[table["split"] == split], material.classes) for split in SPLITS},
         limitations=_LIMITATIONS,
         weights_sha256="",
     )
+
+
+def _data_of(material: Material, table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "folder": material.index.root.name,
+        "images": len(table),
+        "unreadable": len(material.prepared.unreadable),
+        "per_class": table["label"].value_counts().sort_index().to_dict(),
+        "content_sha256": material.prepared.content_hash,
+    }
+
+
+def _split_of(table: pd.DataFrame) -> dict[str, Any]:
+    counts = table.groupby(["split", "label"]).size().unstack(fill_value=0)
+    return {
+        "method": "80/10/10, stratified by class, a patient's images kept together",
+        "seed": SPLIT_SEED,
+        "counts": {split: counts.loc[split].to_dict() for split in SPLITS},
+        "sha256": split_hash(table["file"].tolist(), table["split"].tolist()),
+    }

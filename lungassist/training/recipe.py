@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from lungassist.errors import UsageError
-from lungassist.models.registry import architecture
+from lungassist.models.registry import architecture, group_names
 from lungassist.preprocess import Preprocessing
 
 _RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -27,6 +27,13 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "optimiser": ("adam", "adamw", "sgd"),
     "schedule": ("one_cycle", "constant"),
     "precision": ("float32", "bfloat16"),
+}
+_WORDS: Final[Mapping[type, str]] = {
+    str: "a word",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple: "a list of names",
 }
 
 
@@ -73,7 +80,8 @@ class Recipe:
     degrade: bool = True
 
     def __post_init__(self) -> None:
-        architecture(self.architecture)
+        self._check_kinds()
+        group_names(architecture(self.architecture), self.groups)
         Preprocessing.named(self.normalisation, size=self.size, enhancement=self.enhancement)
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
@@ -81,6 +89,13 @@ class Recipe:
         for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
+
+    def _check_kinds(self) -> None:
+        for setting in fields(self):
+            value, kind = getattr(self, setting.name), type(setting.default)
+            fits = isinstance(value, (int, float) if kind is float else kind)
+            if not fits or isinstance(value, bool) != (kind is bool):
+                raise UsageError(f"{setting.name} must be {_WORDS[kind]}, not {value!r}.")
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -96,10 +111,11 @@ class Recipe:
         """Read a recipe.
 
         Raises:
-            UsageError: an unknown key, or a value out of its range.
+            UsageError: an unknown key, or a value of another kind or out of its range.
         """
         known = {field.name for field in fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise UsageError(f"A recipe has no setting {unknown[0]!r}. It has: {', '.join(sorted(known))}.")
-        return cls(**{**values, "groups": tuple(values.get(("groups"), ("all",)))})
+        groups = values.get("groups", ("all",))
+        return cls(**{**values, "groups": tuple(groups) if isinstance(groups, list) else groups})

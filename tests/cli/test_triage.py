@@ -179,7 +179,7 @@ def test_a_heat_map_that_cannot_be_written_leaves_its_finding_standing(
 def test_nothing_is_explained_when_no_heat_map_is_wanted(
     shelf: Path, studies: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lungassist.predict.class_gradients", pytest.fail)
+    monkeypatch.setattr("lungassist.predict.grad_cam", pytest.fail)
     assert main(["triage", str(studies / "a.png")]) == 0
 
 

@@ -1,0 +1,46 @@
+"""What an installation may set, and what it is told when a setting cannot be meant."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lungassist.errors import UsageError
+from lungassist.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WEIGHTS", "MODEL", "MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "BATCH_SIZE"):
+        monkeypatch.delenv(f"LUNGASSIST_{name}", raising=False)
+
+
+def test_unset_and_empty_variables_keep_their_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Settings.from_environment()
+    assert plain.weights_dir == Path(__file__).parent.parent / "weights"
+    assert plain.default_model is None
+    for name in ("WEIGHTS", "MODEL", "BATCH_SIZE"):
+        monkeypatch.setenv(f"LUNGASSIST_{name}", "")
+    assert Settings.from_environment() == plain
+
+
+def test_what_is_set_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("LUNGASSIST_MODEL", "resnet18")
+    monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", "3")
+    settings = Settings.from_environment()
+    assert (settings.weights_dir, settings.default_model, settings.batch_size) == (tmp_path, "resnet18", 3)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "2.5", "1e3"])
+def test_a_number_that_is_none_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", text)
+    with pytest.raises(UsageError, match=f"LUNGASSIST_BATCH_SIZE must be a whole number of at least 1; it is '{text}'"):
+        Settings.from_environment()
+
+
+def test_settings_are_read_once_and_do_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings.from_environment().batch_size = 1  # type: ignore[misc]
