@@ -133,11 +133,18 @@ def sentence(finding: Finding) -> str:
     if not finding.plausible:
         return f"No reliable finding: this may be no frontal chest radiograph. The model's guess is {_named(finding)}."
     strength = "" if finding.margin >= LITTLE_MARGIN else ", with little margin"
-    return f"{spoken(finding.finding)}, probability {share:.0%}{strength}."
+    return f"{spoken(finding.finding)}, probability {percent(share)}{strength}."
+
+
+def percent(share: float) -> str:
+    """A probability in words; never 0 % or 100 %, since no model is that sure of anything."""
+    if share > 0.99:
+        return ">99%"
+    return "<1%" if share < 0.01 else f"{share:.0%}"
 
 
 def _named(finding: Finding) -> str:
-    return f"{spoken(finding.finding)}, {finding.probabilities[finding.finding]:.0%}"
+    return f"{spoken(finding.finding)}, {percent(finding.probabilities[finding.finding])}"
 
 
 def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str, Any]:

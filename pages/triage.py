@@ -126,19 +126,24 @@ def _table(here: Worklist, model: Classifier, method: str) -> Entry | None:
         on_select="rerun",
         selection_mode="single-row-required",
         selection_default={"selection": {"rows": [0]}},
-        height=min(38 + 35 * len(rows), 248),
+        height=min(38 + 35 * len(rows), 213),
         column_config={
-            "file": st.column_config.TextColumn("Study", width="medium"),
-            "finding": st.column_config.TextColumn("Finding", width="small"),
+            "file": st.column_config.TextColumn("Study", width=220),
+            "finding": st.column_config.TextColumn("Finding", width=130),
             "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
-            "flags": st.column_config.TextColumn("Flags", width="medium"),
+            "flags": st.column_config.TextColumn("Flags", width=220),
             "notes": st.column_config.TextColumn("Notes", width="large"),
         },
         key=f"table {hash(tuple(entry.key for entry in entries))}",
     )
     order, take = st.columns([3, 1], vertical_alignment="center")
     order.segmented_control(
-        "Order", ["Most urgent first", "As uploaded"], default="Most urgent first", key="order", required=True
+        "Order",
+        ["Most urgent first", "As uploaded"],
+        default="Most urgent first",
+        key="order",
+        required=True,
+        label_visibility="collapsed",
     )
     take.download_button(
         "Batch (CSV)",

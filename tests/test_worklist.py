@@ -135,3 +135,8 @@ def test_json_of_a_study_names_model_and_probabilities() -> None:
     assert set(values["probabilities"]) == set(CLASSES)
     assert values["model_version"] == "1.0+0"
     assert json.loads(finding_json(Refused("b", DamagedImageError("no"))))["error"]["code"] == "damaged_image"
+
+
+def test_no_probability_reads_as_certainty() -> None:
+    assert sentence(finding("COVID", 0.998)) == "COVID-19, probability >99%."
+    assert sentence(finding("Normal", 0.987)) == "Normal, probability 99%."

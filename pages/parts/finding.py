@@ -49,7 +49,7 @@ def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier) -
         scale=0.0 if maps is None else shared_scale(maps),
         probabilities=[outcome.finding.probabilities[name] for name in model.classes],
         key="viewer",
-        height=620,
+        height=580,
     )
 
 
@@ -58,6 +58,7 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
     st.subheader(spoken(finding.finding) if finding.plausible else "No reliable finding", anchor=False)
     if entry.synthetic:
         st.badge("Synthetic phantom, no patient", icon=":material/draw:", color="violet")
+        st.caption("A drawing to try the page with. What a model says of it means nothing.")
     if finding.suspected_contagious and finding.plausible:
         st.badge("Suspected contagious", icon=":material/coronavirus:", color="orange")
     st.write(sentence(finding))
