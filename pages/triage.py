@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from lungassist.errors import LungAssistError
 from lungassist.explain import METHODS
 from lungassist.predict import Classifier
-from lungassist.worklist import Entry, Worklist, findings_csv, row_of, urgency
+from lungassist.worklist import Worklist
 from pages.parts import session
 from pages.parts.finding import show_models_side_by_side, show_study
+from pages.parts.table import show_worklist
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
         _welcome()
         return
     _triage(here, models[0], method)
-    entry = _table(here, models[0], method)
+    entry = show_worklist(here, models[0], method)
     if entry is None:
         return
     show_study(entry, models[0], method)
@@ -110,52 +110,6 @@ def _triage(here: Worklist, model: Classifier, method: str) -> None:
 
     here.triage(model, session.settings(), method, progress=tell)
     bar.empty()
-
-
-def _table(here: Worklist, model: Classifier, method: str) -> Entry | None:
-    """The worklist; returns the selected study."""
-    wanted = (model.card.full_version, method)
-    by_urgency = st.session_state.get("order", "Most urgent first") == "Most urgent first"
-    entries = here.entries
-    if by_urgency:
-        entries = sorted(entries, key=lambda entry: urgency(entry.outcomes[wanted]))
-    rows = [row_of(e.study.name, e.outcomes[wanted], synthetic=e.synthetic) for e in entries]
-    state = st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row-required",
-        selection_default={"selection": {"rows": [0]}},
-        height=min(38 + 35 * len(rows), 213),
-        column_config={
-            "file": st.column_config.TextColumn("Study", width=220),
-            "finding": st.column_config.TextColumn("Finding", width=130),
-            "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
-            "flags": st.column_config.TextColumn("Flags", width=220),
-            "notes": st.column_config.TextColumn("Notes", width="large"),
-        },
-        key=f"table {hash(tuple(entry.key for entry in entries))}",
-    )
-    order, take = st.columns([3, 1], vertical_alignment="center")
-    order.segmented_control(
-        "Order",
-        ["Most urgent first", "As uploaded"],
-        default="Most urgent first",
-        key="order",
-        required=True,
-        label_visibility="collapsed",
-    )
-    take.download_button(
-        "Batch (CSV)",
-        findings_csv([entry.outcomes[wanted] for entry in here.entries], model.classes),
-        "lungassist.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
-    )
-    chosen = state["selection"]["rows"]
-    return entries[chosen[0]] if chosen else None
 
 
 main()
