@@ -85,16 +85,12 @@ def _load(names: list[str]) -> list[Classifier]:
 
 
 def _intake(here: Worklist) -> None:
-    whole = st.session_state.get("whole_folder", False)
-    uploads = st.file_uploader(
-        "Radiographs",
-        accept_multiple_files="directory" if whole else True,
-        key=f"uploads {'folder' if whole else 'files'}",
-        help="PNG, JPEG, TIFF, WebP, DICOM with or without .dcm, or a ZIP of them.",
-    )
-    st.toggle("Choose a whole folder", key="whole_folder", help="Takes every file below the folder.")
+    kinds = "PNG, JPEG, TIFF, WebP, DICOM with or without .dcm, or a ZIP of them."
+    uploads = st.file_uploader("Radiographs", accept_multiple_files=True, key="files", help=kinds)
+    with st.expander("A whole folder"):
+        uploads += st.file_uploader("Folder", accept_multiple_files="directory", key="folder", help=kinds)
     st.toggle("Synthetic phantoms", key="phantoms", help="Four drawn chests, one a class, to try the page with.")
-    session.take_uploads(uploads or [])
+    session.take_uploads(uploads)
     if st.session_state["phantoms"] and not any(entry.synthetic for entry in here.entries):
         session.take_phantoms()
     if not st.session_state["phantoms"]:

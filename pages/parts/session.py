@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path, PurePosixPath
+
 import streamlit as st
 
 from lungassist.device import choose_device
 from lungassist.imaging import Study, expand_upload
+from lungassist.imaging.clutter import is_clutter
 from lungassist.models.weights import ShelfEntry, choose_model, read_shelf
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
@@ -38,8 +41,6 @@ def classifier(name: str) -> Classifier:
 
 @st.cache_resource(show_spinner="Loading the model…", max_entries=6)
 def _classifier(folder: str, _changed: int) -> Classifier:
-    from pathlib import Path
-
     return Classifier.load(Path(folder), choose_device("auto"))
 
 
@@ -57,6 +58,9 @@ def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -
     present = {upload.file_id for upload in uploads}
     here.drop(group for group in here.groups() if group not in present and not group.startswith("phantom"))
     for upload in uploads:
+        path = PurePosixPath(upload.name)
+        if len(path.parts) > 1 and is_clutter(path.name):
+            continue  # a folder brings along what nobody chose
         if upload.file_id not in here.groups():
             here.add(upload.file_id, expand_upload(upload.name, upload.getvalue(), settings()))
 

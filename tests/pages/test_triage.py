@@ -69,6 +69,16 @@ def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
     assert rows["covid.png"]["finding"] != "not usable"
 
 
+def test_a_folder_joins_the_files_that_are_there_and_brings_no_clutter(app: AppTest) -> None:
+    app.run()
+    image = phantom_png("Normal", 1, 256)
+    app.file_uploader(key="files").set_value([("one.png", image, "image/png")]).run()
+    folder = [("ward/two.png", image, "image/png"), ("ward/.DS_Store", b"x", "application/octet-stream")]
+    app.file_uploader(key="folder").set_value(folder).run()
+    assert not app.exception
+    assert [row["file"] for row in table_of(app)] == ["one.png", "ward/two.png"]
+
+
 def test_without_a_model_it_says_so_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
     app = AppTest.from_file(str(APP), default_timeout=60).run()
