@@ -17,6 +17,7 @@ from lungassist.errors import TrainingError
 from lungassist.models.registry import architecture, parameters_of
 from lungassist.preprocess import to_batch
 from lungassist.training.augment import augment
+from lungassist.training.batch_norm import with_clean_statistics
 from lungassist.training.recipe import Recipe
 
 #: Share of the one cycle in which the learning rate rises.
@@ -159,11 +160,12 @@ def fit(
         began = time.monotonic()
         rate = state.optimiser.param_groups[0]["lr"]
         train_loss, train_accuracy = _epoch(state, train, recipe, report)
-        loss, right = evaluate(state.kept, validation, recipe)
+        judged = with_clean_statistics(state.kept, train.images, recipe)
+        loss, right = evaluate(judged, validation, recipe)
         state.epoch += 1
         if loss < state.best_loss:
             state.best_loss = loss
-            state.best_weights = {k: v.detach().cpu().clone() for k, v in state.kept.state_dict().items()}
+            state.best_weights = {k: v.detach().cpu().clone() for k, v in judged.state_dict().items()}
         seconds = time.monotonic() - began
         yield EpochFigures(state.epoch, train_loss, train_accuracy, loss, right, rate, seconds)
 
