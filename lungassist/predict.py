@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
-from lungassist.errors import UsageError
+from lungassist.errors import UsageError, WeightsError
 from lungassist.explain import GRAD_CAM, ChannelWeights, check_method, class_gradients, grad_cam, heat_maps
 from lungassist.models.card import Card
 from lungassist.models.registry import Halves, architecture
@@ -78,6 +78,7 @@ class Classifier:
 
         Raises:
             UsageError: the images are of another size or kind, or the method is unknown.
+            WeightsError: the network's answer is not finite.
         """
         side = self.card.preprocessing.size
         if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (side, side):
@@ -90,6 +91,8 @@ class Classifier:
         logits, maps = self._answer(images, explain)
         temperature = self.card.temperature
         probabilities = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise WeightsError(f"{self.card.name} answers with numbers that are not finite. Train or restore it anew.")
         return Prediction(probabilities, maps)
 
     # Inference mode is switched off, should the caller be in it: there are no gradients inside.

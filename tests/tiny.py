@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lungassist.classes import CLASSES
 from lungassist.models.card import Card
 from lungassist.models.registry import build
 from lungassist.models.weights import save_model
 from lungassist.preprocess import Preprocessing
+from tests.drawn import card_of
 
 
 def tiny_card(name: str = "tiny", **changes: Any) -> Card:
     """The card of a small network at 32 pixels; `changes` replace its fields."""
-    card = Card(
-        name=name,
-        version="1.0",
-        architecture="mobilenet_v3_small",
-        classes=CLASSES,
-        preprocessing=Preprocessing(size=32),
-        temperature=1.0,
-        operating_point={"rule": "highest probability"},
-        data={"images": 0},
-        split={},
-        hyper_parameters={},
-        libraries={},
-        figures={},
-        limitations=("Random weights, for tests only.",),
-        weights_sha256="0" * 64,
-    )
-    return replace(card, **changes)
+    return card_of(**{"name": name, "preprocessing": Preprocessing(size=32), "weights_sha256": "0" * 64, **changes})
 
 
 def save_tiny_model(folder: Path, *, seed: int = 0, **changes: Any) -> Card:

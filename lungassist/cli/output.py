@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lungassist.classes import spoken
+from lungassist.cli.parser import NOTICE
 from lungassist.imaging.wording import shown
 from lungassist.triage import Finding, Refused
 
@@ -60,6 +61,7 @@ class ResultTable:
         """Start without rows."""
         self._table = new_table("File", "Finding", "Probability", "Contagious", "Remarks", numbers=("Probability",))
         self._used = self._refused = self._contagious = 0
+        self._model = ""
 
     def add(self, result: Finding | Refused, heat_map: Path | None) -> None:
         """Take one row."""
@@ -69,6 +71,7 @@ class ResultTable:
             self._table.add_row(name_cell(result.file), "not used", "", "", Text(str(result.error)), style="red")
             return
         self._used += 1
+        self._model = f"Model {result.model} {result.model_version}. "
         self._contagious += result.suspected_contagious
         self._table.add_row(
             name_cell(result.file),
@@ -86,8 +89,9 @@ class ResultTable:
         console.print(self._table)
         console.print(
             f"{_counted(self._used + self._refused)}: {self._used} used, {self._refused} not used, "
-            f"{self._contagious} suspected contagious.",
+            f"{self._contagious} suspected contagious. {self._model}{NOTICE}",
             soft_wrap=True,
+            markup=False,
         )
 
 

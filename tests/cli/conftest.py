@@ -16,11 +16,10 @@ import torch
 
 from lungassist.classes import CLASSES, COVID, NORMAL, VIRAL_PNEUMONIA
 from lungassist.imaging import png_bytes
-from lungassist.models.card import Card
 from lungassist.models.registry import build
 from lungassist.models.weights import save_model
 from lungassist.phantom import phantom_dicom, phantom_png
-from lungassist.preprocess import Preprocessing
+from tests.drawn import card_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,26 +33,6 @@ FIGURES = {
 }
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def tiny_card(name: str) -> Card:
-    """A card of a network that answers in milliseconds."""
-    return Card(
-        name=name,
-        version="1.0",
-        architecture="mobilenet_v3_small",
-        classes=CLASSES,
-        preprocessing=Preprocessing(size=64),
-        temperature=1.0,
-        operating_point={"rule": "highest probability"},
-        data={},
-        split={},
-        hyper_parameters={},
-        libraries={},
-        figures=FIGURES,
-        limitations=(),
-        weights_sha256="",
-    )
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -75,7 +54,7 @@ def _shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for _ in range(10):
             network(torch.randn(8, 3, 64, 64))
-    save_model(shelf / "tiny", network.state_dict(), tiny_card("tiny"))
+    save_model(shelf / "tiny", network.state_dict(), card_of(name="tiny", figures=FIGURES))
     return shelf
 
 

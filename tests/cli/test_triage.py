@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from lungassist.cli import triage as command
 from lungassist.cli.main import main
 from lungassist.explain import shared_scale
 from lungassist.imaging import iter_studies, read_file, to_uint8
-from lungassist.models.weights import verify
+from lungassist.models.weights import load_model, save_model, verify
 from lungassist.overlay import overlay
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
@@ -181,6 +182,18 @@ def test_nothing_is_explained_when_no_heat_map_is_wanted(
 ) -> None:
     monkeypatch.setattr("lungassist.predict.grad_cam", pytest.fail)
     assert main(["triage", str(studies / "a.png")]) == 0
+
+
+def test_a_model_that_answers_nonsense_is_one_line(
+    shelf: Path, studies: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, card = load_model(shelf / "tiny")
+    save_model(tmp_path / "tiny", {name: values * math.nan for name, values in network.state_dict().items()}, card)
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
+    assert main(["triage", str(studies), "--json"]) == 2
+    shown = capsys.readouterr()
+    assert "not finite" in shown.err
+    assert len(shown.err.splitlines()) == 1
 
 
 def test_an_interrupted_table_shows_the_studies_done(
