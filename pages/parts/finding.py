@@ -84,8 +84,7 @@ def _facts(radiograph: Radiograph) -> None:
 def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
     finding = outcome.finding
     stem = PurePath(finding.file).stem
-    left, right = st.columns(2)
-    left.download_button(
+    st.download_button(
         "Overlay (PNG)",
         lambda: overlay_of(outcome, radiograph),
         f"{stem}_{finding.finding}.png",
@@ -95,7 +94,7 @@ def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
         width="stretch",
         help="The heat map of the finding over the whole radiograph, at its own resolution.",
     )
-    right.download_button(
+    st.download_button(
         "Result (JSON)",
         finding_json(outcome),
         f"{stem}.json",
