@@ -72,12 +72,13 @@ class ResultTable:
             return
         self._used += 1
         self._model = f"Model {result.model} {result.model_version}. "
-        self._contagious += result.suspected_contagious
+        suspected = result.suspected_contagious and result.plausible
+        self._contagious += suspected
         self._table.add_row(
             name_cell(result.file),
-            spoken(result.finding),
+            spoken(result.finding) if result.plausible else f"doubtful: {spoken(result.finding)}",
             f"{result.probabilities[result.finding]:.1%}",
-            "suspected" if result.suspected_contagious else "",
+            "suspected" if suspected else "",
             Text(" ".join(result.warnings)),
         )
 

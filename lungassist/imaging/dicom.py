@@ -11,7 +11,7 @@ from lungassist.imaging.decoding import decoding
 from lungassist.imaging.dicom_display import display
 from lungassist.imaging.dicom_frame import first_frame, number_of_frames
 from lungassist.imaging.dicom_header import read_header
-from lungassist.imaging.dicom_kind import doubts_about_kind, refuse_other_kinds
+from lungassist.imaging.dicom_kind import contradictions, doubts_about_kind, refuse_other_kinds
 from lungassist.imaging.picture import Picture
 from lungassist.settings import Settings
 
@@ -45,6 +45,7 @@ def read_dicom(data: bytes, name: str, settings: Settings) -> Picture:
             view_position=_code(header, "ViewPosition"),
             colourfulness=shown.colourfulness,
             warnings=warnings,
+            contradictions=contradictions(header),
         )
 
 

@@ -93,6 +93,12 @@ def doubts_about_kind(header: Dataset) -> tuple[str, ...]:
         found.append("The file does not say its modality; it was read as a radiograph.")
     if str(header.get("SOPClassUID") or "") == _RAW_DIGITAL:
         found.append("The image is meant for processing, not for presentation: its contrast may look unusual.")
+    return tuple(found)
+
+
+def contradictions(header: Dataset) -> tuple[str, ...]:
+    """Return sentences on what the header says against a frontal chest radiograph."""
+    found = []
     part = str(header.get("BodyPartExamined") or "").strip().upper()
     if part in _ELSEWHERE:
         found.append(f"The file says that it shows {part}, not the chest.")

@@ -17,3 +17,4 @@ class Picture:
     view_position: str | None = None
     colourfulness: float = 0.0
     warnings: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()

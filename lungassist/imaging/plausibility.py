@@ -40,7 +40,7 @@ _CELLS: Final = 16
 
 def doubts(radiograph: Radiograph) -> tuple[str, ...]:
     """Say in full sentences why an image does not look like a frontal chest radiograph; empty if it does."""
-    found = [*_doubts_about_frame(radiograph)]
+    found = [*radiograph.contradictions, *_doubts_about_frame(radiograph)]
     rows, columns = radiograph.shape
     sample = radiograph.pixels[:: max(1, rows // _SAMPLES), :: max(1, columns // _SAMPLES)]
     lowest, highest = (float(value) for value in np.percentile(sample, (2, 98)))

@@ -22,6 +22,7 @@ class Radiograph:
         view_position: `PA`, `AP`, `LL`, ... as DICOM spells it, None where unknown.
         colourfulness: mean of (max - min) over the RGB samples of a pixel, in [0, 1]; 0 for a grey image.
         warnings: sentences for the reader of the result, such as that only the first frame was used.
+        contradictions: sentences on what the file itself says against its being a frontal chest radiograph.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Radiograph:
     view_position: str | None = None
     colourfulness: float = 0.0
     warnings: tuple[str, ...] = ()
+    contradictions: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:

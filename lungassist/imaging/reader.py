@@ -49,6 +49,7 @@ def read_radiograph(data: bytes, name: str, settings: Settings) -> Radiograph:
         view_position=picture.view_position,
         colourfulness=picture.colourfulness,
         warnings=picture.warnings,
+        contradictions=picture.contradictions,
     )
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lungassist import __version__
@@ -12,6 +13,7 @@ from lungassist.cli import main as command_line
 from lungassist.cli.main import main
 from lungassist.cli.parser import COLOUR_MAPS, METHODS, parser
 from lungassist.explain import METHODS as KNOWN_METHODS
+from lungassist.imaging import png_bytes
 from lungassist.overlay import COLOUR_MAPS as KNOWN_COLOUR_MAPS
 
 from .conftest import ROOT, Command, objects
@@ -167,3 +169,15 @@ def test_a_full_disk_behind_standard_output_is_one_line(
     monkeypatch.setattr(command_line, "_command", full)
     assert main(["triage", str(studies)]) == 1
     assert "No space left" in capsys.readouterr().err
+
+
+def test_an_image_that_is_no_chest_is_called_doubtful_and_nobody_contagious(
+    shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blank = tmp_path / "blank.png"
+    blank.write_bytes(png_bytes(np.full((300, 300), 90, np.uint8)))
+    assert main(["triage", str(blank)]) == 0
+    shown = capsys.readouterr().out
+    assert "doubtful: " in shown
+    assert "0 suspected contagious" in shown
+    assert "blank" in shown

@@ -27,7 +27,7 @@ from lungassist.errors import (
     StudyError,
     UnsupportedFormatError,
 )
-from lungassist.imaging import Radiograph, read_file, read_radiograph
+from lungassist.imaging import Radiograph, doubts, read_file, read_radiograph
 from lungassist.settings import Settings
 
 Read = Callable[..., Radiograph]
@@ -161,8 +161,6 @@ def test_dicom_without_pixels(read: Read) -> None:
 @pytest.mark.parametrize(
     ("elements", "words"),
     [
-        ({"BodyPartExamined": "HAND"}, "HAND"),
-        ({"ViewPosition": "LL"}, "frontal"),
         ({"Modality": "OT"}, "secondary capture"),
         ({"Modality": None}, "modality"),
     ],
@@ -171,10 +169,19 @@ def test_what_the_header_says_becomes_a_warning(read: Read, ramp: Ramp, elements
     assert words in " ".join(read(dicom(ramp, **elements)).warnings)
 
 
+@pytest.mark.parametrize(
+    ("elements", "words"), [({"BodyPartExamined": "HAND"}, "HAND"), ({"ViewPosition": "LL"}, "frontal")]
+)
+def test_a_header_that_says_it_is_no_frontal_chest_makes_the_image_doubtful(
+    read: Read, ramp: Ramp, elements: dict[str, str], words: str
+) -> None:
+    assert words in doubts(read(dicom(ramp, **elements)))[0]
+
+
 def test_a_chest_from_the_front_gives_no_warning(read: Read, ramp: Ramp) -> None:
     for part in ("CHEST", "THORAX", "PORT CHEST", ""):
         found = read(dicom(ramp, BodyPartExamined=part, ViewPosition="PA", PixelSpacing=[0.2, 0.3]))
-        assert found.warnings == ()
+        assert found.warnings == found.contradictions == ()
         assert (found.view_position, found.pixel_spacing_mm) == ("PA", (0.2, 0.3))
 
 
