@@ -58,7 +58,7 @@ def card_of(**changes: Any) -> Card:
         "classes": CLASSES,
         "preprocessing": Preprocessing(size=64),
         "temperature": 1.0,
-        "operating_point": {"rule": "highest probability", "default": False},
+        "operating_point": {"rule": "highest probability"},
         "data": {"images": 0},
         "split": {},
         "hyper_parameters": {},

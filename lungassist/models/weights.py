@@ -20,6 +20,8 @@ from lungassist.models.registry import ARCHITECTURES, build
 WEIGHTS_FILE: Final = "model.safetensors"
 CARD_FILE: Final = "card.json"
 PREDICTIONS_FILE: Final = "predictions.csv"
+#: Beside the models' folders: the name of the one that triage starts with.
+DEFAULT_FILE: Final = "DEFAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def _weights_path(folder: Path) -> Path:
 
 
 def choose_model(weights_dir: Path, wanted: str | None) -> str:
-    """The model to use: the one wanted, else the one whose card says `default`, else the first usable.
+    """The model to use: the one wanted, else the one that the file `DEFAULT` names, else the first usable.
 
     Raises:
         UsageError: there is no folder of the wanted name.
@@ -85,7 +87,15 @@ def choose_model(weights_dir: Path, wanted: str | None) -> str:
             f"There is no usable model in {weights_dir}{': ' + reasons if reasons else ''}. "
             "Restore the bundled one, or train one with python -m train.finetune."
         )
-    return next((e.name for e in usable if e.card and e.card.operating_point.get("default")), usable[0].name)
+    named = _named_default(weights_dir)
+    return next((entry.name for entry in usable if entry.name == named), usable[0].name)
+
+
+def _named_default(weights_dir: Path) -> str | None:
+    try:
+        return (weights_dir / DEFAULT_FILE).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None  # no wish was recorded, or nobody can read it: any usable model is better than none
 
 
 def verify(folder: Path) -> Card:

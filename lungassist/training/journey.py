@@ -167,7 +167,7 @@ def _card(name: str, recipe: Recipe, material: Material, table: pd.DataFrame, te
         classes=material.classes,
         preprocessing=recipe.preprocessing,
         temperature=temperature,
-        operating_point={"rule": "highest probability", "default": False},
+        operating_point={"rule": "highest probability"},
         data=_data_of(material, table),
         split=_split_of(table),
         hyper_parameters=recipe.to_json(),

@@ -162,7 +162,7 @@ def test_the_model_that_is_wanted_else_the_default_else_the_first(folder: Path) 
     (broken / "card.json").write_text("{")
     assert choose_model(shelf, "small") == "small"
     assert choose_model(shelf, None) == "a_first"
-    rewrite_card(folder, operating_point={"rule": "highest probability", "default": True})
+    (folder.parent / "DEFAULT").write_text(f"{folder.name}\n")
     assert choose_model(shelf, None) == "small"
     with pytest.raises(UsageError, match=r"'other'.*a_first, small"):
         choose_model(shelf, "other")
