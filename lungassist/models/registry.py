@@ -41,11 +41,6 @@ class Architecture:
     default_groups: tuple[str, ...]
     input_size: int = 224
 
-    @property
-    def family(self) -> str:
-        """The name without its depth: alexnet, vgg, resnet, ... (the paper chooses within a family first)."""
-        return next(f for f in ("alexnet", "vgg", "wide_resnet", "resnet", "densenet", "mobilenet") if f in self.name)
-
 
 def _children(model: nn.Module, *names: str) -> list[nn.Module]:
     return [model.get_submodule(name) for name in names]

@@ -114,6 +114,13 @@ def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
     return png_bytes(overlay(grey, outcome.heat_maps[index], shared_scale(outcome.heat_maps)))
 
 
+@st.cache_data(max_entries=32, ttl="1h", show_spinner=False)
+def _painted(sha256: str, version: str, method: str, _outcome: Triaged[None], _radiograph: Radiograph) -> bytes:
+    """Paint once, not at every rerun; study, model and method together name the picture."""
+    del sha256, version, method
+    return overlay_of(_outcome, _radiograph)
+
+
 def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str) -> None:
     """The same study through several models (the paper's Table 6), each with the map of its own finding."""
     st.subheader("The same study through several models", anchor=False)
@@ -125,7 +132,11 @@ def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str
                 st.error(str(outcome.error))
                 continue
             radiograph = session.worklist().radiograph(entry, session.settings())
-            st.image(overlay_of(outcome, radiograph), width="stretch", alt=f"Heat map of {model.card.name}")
+            st.image(
+                _painted(outcome.finding.sha256, outcome.finding.model_version, method, outcome, radiograph),
+                width="stretch",
+                alt=f"Heat map of {model.card.name}",
+            )
             st.write(sentence(outcome.finding))
             st.plotly_chart(
                 probability_bars(outcome.finding.probabilities),

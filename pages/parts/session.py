@@ -57,11 +57,12 @@ def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -
     here = worklist()
     present = {upload.file_id for upload in uploads}
     here.drop(group for group in here.groups() if group not in present and not group.startswith("phantom"))
+    known = here.groups()
     for upload in uploads:
         path = PurePosixPath(upload.name)
         if len(path.parts) > 1 and is_clutter(path.name):
             continue  # a folder brings along what nobody chose
-        if upload.file_id not in here.groups():
+        if upload.file_id not in known:
             here.add(upload.file_id, expand_upload(upload.name, upload.getvalue(), settings()))
 
 
