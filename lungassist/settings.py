@@ -22,12 +22,21 @@ def _number(name: str, default: int, smallest: int) -> int:
     return value
 
 
+def _home() -> Path:
+    if named := os.environ.get("LUNGASSIST_HOME"):
+        return Path(named).expanduser().resolve()
+    shared = os.environ.get("XDG_DATA_HOME")
+    return (Path(shared) if shared else Path.home() / ".local" / "share") / "lungassist"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Limits and places.
 
     `max_pixels` bounds the pixels an image may declare, `max_file_bytes` the bytes of a file or ZIP member,
-    `max_archive_bytes` and `max_archive_members` what a ZIP may unpack to.
+    `max_archive_bytes` and `max_archive_members` what a ZIP may unpack to. `home` is the user's data folder: training
+    runs, prepared images and, unless `database_url` names another, the database of jobs. Training data is chosen from
+    below `data_roots` only.
     """
 
     weights_dir: Path
@@ -37,6 +46,19 @@ class Settings:
     max_archive_bytes: int
     max_archive_members: int
     batch_size: int
+    home: Path
+    data_roots: tuple[Path, ...]
+    database_url: str
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where training runs go, a folder each."""
+        return self.home / "runs"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where prepared images lie, so that none is decoded twice."""
+        return self.home / "cache"
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -45,6 +67,10 @@ class Settings:
         Raises:
             UsageError: a number is not a whole number or too small.
         """
+        home = _home()
+        roots = [
+            Path(root).expanduser() for root in os.environ.get("LUNGASSIST_DATA_ROOTS", "").split(os.pathsep) if root
+        ]
         return cls(
             weights_dir=Path(os.environ.get("LUNGASSIST_WEIGHTS") or _ROOT / "weights"),
             default_model=os.environ.get("LUNGASSIST_MODEL") or None,
@@ -53,4 +79,7 @@ class Settings:
             max_archive_bytes=_number("LUNGASSIST_MAX_ARCHIVE_BYTES", 4_000_000_000, 1024),
             max_archive_members=_number("LUNGASSIST_MAX_ARCHIVE_MEMBERS", 5000, 1),
             batch_size=_number("LUNGASSIST_BATCH_SIZE", 8, 1),
+            home=home,
+            data_roots=tuple(roots) or (home / "datasets",),
+            database_url=os.environ.get("LUNGASSIST_DATABASE_URL") or f"sqlite:///{home / 'lungassist.db'}",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,20 @@ import pytest
 # Small networks on a busy machine: threads that wait for each other cost more than they bring. Set before torch is
 # imported, and inherited by every process that a test starts.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Nor may a test see or touch what somebody has in their data folder; tests get one each below, fixtures share this one.
+_HOME = tempfile.TemporaryDirectory(prefix="lungassist-home-")
+os.environ["LUNGASSIST_HOME"] = _HOME.name
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's data folder, a fresh one for every test."""
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("LUNGASSIST_HOME", str(folder))
+    for name in ("LUNGASSIST_DATA_ROOTS", "LUNGASSIST_DATABASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ MODULES = sorted((ROOT / "lungassist").rglob("*.py"))
 FLOORS = (
     {"classes", "errors", "files", "settings"},
     {"imaging", "metrics", "overlay", "preprocess"},
-    {"dataset", "device", "evaluation", "explain", "models", "phantom", "phantom_anatomy"},
-    {"predict", "training"},
+    {"dataset", "device", "evaluation", "explain", "models", "phantom", "phantom_anatomy", "store"},
+    {"jobs", "predict", "training"},
     {"triage"},
 )
 
@@ -30,7 +30,9 @@ BANNED = {
     "dataset/splits.py": {"torch", "torchvision"},
     "dataset/index.py": {"torch", "torchvision"},
     "imaging": {"torch", "torchvision"},
-    "training": {"plotly", "pytorch_grad_cam", "pydicom", "rich", "matplotlib"},
+    "jobs": {"torch", "torchvision", "lightning"},
+    "store": {"torch", "torchvision", "lightning"},
+    "training": {"plotly", "pytorch_grad_cam", "pydicom", "rich", "matplotlib", "sqlalchemy"},
 }
 
 

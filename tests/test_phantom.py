@@ -1,7 +1,6 @@
 """Synthetic chests: reproducible, marked, readable, and different where the classes differ."""
 
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -13,7 +12,7 @@ from lungassist.imaging import read_radiograph
 from lungassist.phantom import phantom, phantom_dicom, phantom_png
 from lungassist.settings import Settings
 
-SETTINGS = Settings(Path("weights"), None, 10**8, 10**8, 10**9, 100, 8)
+SETTINGS = Settings.from_environment()
 
 
 @pytest.mark.parametrize("kind", CLASSES)

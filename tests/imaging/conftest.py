@@ -1,7 +1,7 @@
 """Limits small enough that a test can cross them, and a picture to encode."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +13,8 @@ from lungassist.settings import Settings
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
-    return Settings(
-        weights_dir=Path("weights"),
-        default_model=None,
+    return replace(
+        Settings.from_environment(),
         max_pixels=1_000_000,
         max_file_bytes=8_000_000,
         max_archive_bytes=20_000_000,
