@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lungassist.enhance import ENHANCERS
 from lungassist.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ NORMALISATIONS: Final[Mapping[str, tuple[Triple, Triple]]] = MappingProxyType(
     }
 )
 
-ENHANCEMENTS: Final = ("none", "clahe")
+#: Of contrast, see `lungassist.enhance`; the paper found CLAHE harmful.
+ENHANCEMENTS: Final = tuple(ENHANCERS)
 
 #: A range below this share of the values themselves is rounding, not anatomy: an empty film stays empty.
 FLATTEST: Final = 1e-4
@@ -114,13 +116,7 @@ def prepare_image(pixels: NDArray[np.float32], preprocessing: Preprocessing) -> 
     low, high = np.percentile(resized, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
     span = max(float(high - low), 1e-6, FLATTEST * abs(float(high)), FLATTEST * abs(float(low)))
     stretched = np.clip((resized - np.float32(low)) * np.float32(255 / span), 0, 255)
-    return _enhance(np.rint(stretched).astype(np.uint8), preprocessing.enhancement)
-
-
-def _enhance(image: NDArray[np.uint8], enhancement: str) -> NDArray[np.uint8]:
-    if enhancement == "clahe":
-        return np.asarray(cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(image), dtype=np.uint8)
-    return image
+    return ENHANCERS[preprocessing.enhancement](np.rint(stretched).astype(np.uint8))
 
 
 def to_batch(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
@@ -135,7 +131,8 @@ def to_batch(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor
     """
     import torch
 
-    options: dict[str, Any] = {"dtype": torch.float32, "device": images.device}
-    mean = torch.tensor(preprocessing.mean, **options).view(1, 3, 1, 1)
-    std = torch.tensor(preprocessing.std, **options).view(1, 3, 1, 1)
-    return (images.to(torch.float32).unsqueeze(1) / 255 - mean) / std
+    grey = images.to(torch.float32) / 255
+    batch = grey.new_empty(len(grey), 3, *grey.shape[1:])
+    for channel, (mean, std) in enumerate(zip(preprocessing.mean, preprocessing.std, strict=True)):
+        torch.sub(grey, mean, out=batch[:, channel]).div_(std)
+    return batch

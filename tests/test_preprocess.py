@@ -15,12 +15,12 @@ from torchvision import models as tv
 from torchvision.transforms.v2 import functional as tf
 
 from lungassist.classes import COVID, NORMAL
-from lungassist.dataset import index_folder, prepare_all
+from lungassist.dataset import index_folder, open_cache
 from lungassist.errors import UsageError
 from lungassist.imaging import iter_studies
 from lungassist.phantom import phantom, phantom_dicom
 from lungassist.predict import Classifier, Prediction
-from lungassist.preprocess import NORMALISATIONS, Preprocessing, prepare_image, to_batch
+from lungassist.preprocess import ENHANCEMENTS, NORMALISATIONS, Preprocessing, prepare_image, to_batch
 from lungassist.settings import Settings
 from lungassist.triage import Refused, forget, triage
 from tests.drawn import card_of, network_of, png
@@ -52,19 +52,19 @@ def write_formats(root: Path) -> None:
         (root / label / "twelve.dcm").write_bytes(phantom_dicom(label, seed, 200))
 
 
-@pytest.mark.parametrize("enhancement", ["none", "clahe"])
+@pytest.mark.parametrize("enhancement", ENHANCEMENTS)
 def test_training_and_triage_give_a_model_the_same_bytes(tmp_path: Path, enhancement: str) -> None:
     write_formats(tmp_path)
     preprocessing = Preprocessing.named(size=64, enhancement=enhancement)
     settings = Settings.from_environment()
     index = index_folder(tmp_path)
-    for_training = prepare_all(index, preprocessing, settings)
+    for_training = open_cache(index, preprocessing, settings)
     classifier = Recording(network_of(), card_of(preprocessing=preprocessing))
     results = list(triage(iter_studies([tmp_path], settings), classifier, settings, explain=None, keep=forget))
     assert not for_training.unreadable
     assert not any(isinstance(result, Refused) for result in results)
     assert len(classifier.seen) == len(index.table) == 12
-    np.testing.assert_array_equal(np.stack(classifier.seen), for_training.images)
+    np.testing.assert_array_equal(np.stack(classifier.seen), np.asarray(for_training.images))
 
 
 def test_the_whole_image_is_squashed_to_the_square() -> None:

@@ -9,22 +9,27 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from lungassist.dataset import index_folder, prepare_all, split_by_patient
+from lungassist.dataset import assign_splits, index_folder, open_cache
 from lungassist.errors import LungAssistError
 from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
+
+#: Images in memory at a time.
+_CHUNK: Final = 512
 
 
 def measure(data: Path, metadata: Path | None) -> tuple[float, float]:
     """Mean and standard deviation over all pixels of the training split, of values in [0, 1]."""
     index = index_folder(data, metadata)
-    prepared = prepare_all(index, Preprocessing(), Settings.from_environment())
-    table = index.table
-    train = split_by_patient(table["label"].tolist(), table["patient_id"].tolist(), seed=1) == "train"
-    histogram = np.bincount(prepared.images[train & prepared.readable].ravel(), minlength=256)
+    prepared = open_cache(index, Preprocessing(), Settings.from_environment())
+    chosen = np.flatnonzero((assign_splits(index.table) == "train") & prepared.readable)
+    histogram = np.zeros(256)
+    for first in range(0, len(chosen), _CHUNK):
+        histogram += np.bincount(prepared.images[chosen[first : first + _CHUNK]].ravel(), minlength=256)
     grey = np.arange(256) / 255
     mean = float((histogram * grey).sum() / histogram.sum())
     return mean, float(np.sqrt((histogram * (grey - mean) ** 2).sum() / histogram.sum()))

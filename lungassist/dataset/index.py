@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,20 +12,21 @@ from typing import Final
 import pandas as pd
 
 from lungassist.classes import COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
+from lungassist.dataset.workbook import read_sources
 from lungassist.errors import DatasetError
 
-IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".dcm"})
+IMAGE_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".dcm", ".dicom"})
 
-_SPELLINGS: Final[dict[str, str]] = {
-    "covid": COVID,
-    "covid19": COVID,
-    "lungopacity": LUNG_OPACITY,
-    "opacity": LUNG_OPACITY,
-    "normal": NORMAL,
-    "healthy": NORMAL,
-    "viralpneumonia": VIRAL_PNEUMONIA,
-    "viral": VIRAL_PNEUMONIA,
+#: Folders beside or in those of the classes that hold no radiographs; the database's masks are white lungs on black.
+_NOT_IMAGES: Final = frozenset({"mask", "masks", "__macosx"})
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    COVID: ("covid", "covid19", "covid19pneumonia", "covidpneumonia", "sarscov2", "coronavirus", "c19"),
+    LUNG_OPACITY: ("lungopacity", "lungopacities", "opacity", "opacities"),
+    NORMAL: ("normal", "normals", "healthy", "nofinding", "nofindings"),
+    VIRAL_PNEUMONIA: ("viralpneumonia", "viral", "pneumoniaviral", "viruspneumonia", "pneumoniavirus"),
 }
+_SPELLINGS: Final[Mapping[str, str]] = {name: label for label, names in _NAMES.items() for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,13 @@ class DatasetIndex:
 
     `table` has a row an image, sorted by file, with the columns `file` (relative to `root`, `/` between folders),
     `label`, `patient_id` and `source` (empty where unknown) and whatever else a metadata file brought.
-    `taken_for` says which folder was read as which class.
+    `taken_for` says which folder was read as which class, `notes` in sentences what was passed over or not understood.
     """
 
     root: Path
     table: pd.DataFrame
     taken_for: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -47,7 +50,10 @@ class DatasetIndex:
 
 
 def index_folder(root: Path, metadata: Path | None = None) -> DatasetIndex:
-    """Index `root/CLASS/images/*` or `root/CLASS/*`; masks and spreadsheets beside the images are passed over.
+    """Index `root/CLASS/images/*` or `root/CLASS/*`; masks beside the images are passed over.
+
+    A folder around the database's own (`COVID-19_Radiography_Dataset`, as the download unpacks) is stepped into. The
+    workbooks `CLASS.metadata.xlsx` beside the classes say where an image comes from, unless `metadata` does.
 
     Args:
         root: the folder of the class folders.
@@ -58,20 +64,23 @@ def index_folder(root: Path, metadata: Path | None = None) -> DatasetIndex:
     """
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder. Expected one with a folder per class below it.")
-    rows, taken_for = [], {}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        files = _images_in(folder)
-        if not files:
-            continue
-        taken_for[folder.name] = label = class_named(folder.name)
-        rows += [(file.relative_to(root).as_posix(), label) for file in files]
+    rows, taken_for, notes = _classes_below(root)
+    inner = _only_folder(root)
+    if not taken_for and inner is not None:
+        root = inner
+        rows, taken_for, notes = _classes_below(root)
     table = pd.DataFrame(rows, columns=["file", "label"]).astype(str)
     if table["label"].nunique() < 2:
         found = ", ".join(taken_for) or "none"
         raise DatasetError(
             f"{root} needs images of at least two classes, as CLASS/images/* or CLASS/*; found: {found}."
         )
-    return DatasetIndex(root, _with_metadata(table, metadata), taken_for)
+    table, more = _with_metadata(table, metadata)
+    if (table["source"] == "").all():
+        sources, told = read_sources(root, table["file"].tolist())
+        table["source"] = sources
+        more += told
+    return DatasetIndex(root, table, taken_for, (*notes, *more))
 
 
 def class_named(folder: str) -> str:
@@ -79,30 +88,89 @@ def class_named(folder: str) -> str:
     return _SPELLINGS.get(re.sub(r"[^a-z0-9]", "", folder.lower()), folder)
 
 
-def _images_in(folder: Path) -> list[Path]:
-    inner = folder / "images"
-    place = inner if inner.is_dir() else folder
-    with os.scandir(place) as entries:
-        names = sorted(e.name for e in entries if e.is_file() and Path(e.name).suffix.lower() in IMAGE_SUFFIXES)
-    return [place / name for name in names if not name.startswith(".")]
+def _classes_below(root: Path) -> tuple[list[tuple[str, str]], dict[str, str], list[str]]:
+    rows: list[tuple[str, str]] = []
+    taken_for: dict[str, str] = {}
+    notes: list[str] = []
+    for folder in _folders(root):
+        files, passed_over = _images_in(folder)
+        if not files:
+            notes.append(f"The folder {folder.name} has no images and was passed over.")
+            continue
+        taken_for[folder.name] = label = class_named(folder.name)
+        rows += [(file.relative_to(root).as_posix(), label) for file in files]
+        if label != folder.name:
+            notes.append(f"The folder {folder.name} was taken for the class {label}.")
+        if passed_over:
+            notes.append(f"{passed_over:,} files in {folder.name} are no images by their names and were passed over.")
+    return rows, taken_for, notes
 
 
-def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> pd.DataFrame:
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and _counts(path.name))
+    except OSError as error:
+        raise DatasetError(f"{root} cannot be looked into: {error.strerror}. Check its rights.") from error
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in _NOT_IMAGES
+
+
+def _only_folder(root: Path) -> Path | None:
+    folders = _folders(root)
+    return folders[0] if len(folders) == 1 else None
+
+
+def _images_in(folder: Path) -> tuple[list[Path], int]:
+    """The images of a class, and how many other files lie among them."""
+    place = next((path for path in _folders(folder) if path.name.lower() in {"images", "image"}), folder)
+    try:
+        with os.scandir(place) as entries:
+            files = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    except OSError as error:
+        raise DatasetError(f"{place} cannot be looked into: {error.strerror}. Check its rights.") from error
+    names = sorted(name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and _is_text(name))
+    return [place / name for name in names], len(files) - len(names)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name can be written to a table; bytes that are no UTF-8 cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> tuple[pd.DataFrame, list[str]]:
+    notes: list[str] = []
     if metadata is not None:
-        try:
-            extra = pd.read_csv(metadata, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"{metadata} cannot be read as a CSV of metadata: {error}") from error
-        if "file" not in extra or extra["file"].duplicated().any():
-            raise DatasetError(f"{metadata} needs a column 'file' in which every file stands once.")
-        if not extra["file"].isin(table["file"]).any():
-            # Going on would lose the patients, and with them the split between them.
-            raise DatasetError(
-                f"{metadata} names none of the images. Expected files as {table['file'].iat[0]!r}; "
-                f"found: {next(iter(extra['file']), 'none')!r}."
-            )
+        extra = _read_metadata(metadata, table)
+        unknown = int((~extra["file"].isin(table["file"])).sum())
+        absent = int((~table["file"].isin(extra["file"])).sum())
+        if unknown:
+            notes.append(f"{metadata.name} names {unknown:,} files that are not there.")
+        if absent:
+            notes.append(f"{metadata.name} does not name {absent:,} of {len(table):,} images.")
         table = table.merge(extra.drop(columns="label", errors="ignore"), on="file", how="left")
     for column in ("patient_id", "source"):
         if column not in table:
             table[column] = ""
-    return table.fillna("").sort_values("file", ignore_index=True)
+    return table.fillna("").sort_values("file", ignore_index=True), notes
+
+
+def _read_metadata(metadata: Path, table: pd.DataFrame) -> pd.DataFrame:
+    try:
+        extra = pd.read_csv(metadata, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{metadata} cannot be read as a CSV of metadata: {error}") from error
+    if "file" not in extra or extra["file"].duplicated().any():
+        raise DatasetError(f"{metadata} needs a column 'file' in which every file stands once.")
+    if not extra["file"].isin(table["file"]).any():
+        # Going on would lose the patients, and with them the split between them.
+        raise DatasetError(
+            f"{metadata} names none of the images. Expected files as {table['file'].iat[0]!r}; "
+            f"found: {next(iter(extra['file']), 'none')!r}."
+        )
+    return extra

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from lungassist.preprocess import Preprocessing
 
 _KINDS: Final[Mapping[type, tuple[str, ...]]] = {
     str: ("name", "version", "architecture", "weights_sha256", "predictions_sha256"),
-    dict: ("preprocessing", "operating_point", "data", "split", "hyper_parameters", "libraries", "figures"),
+    dict: ("preprocessing", "operating_point", "data", "split", "hyper_parameters", "libraries", "figures", "training"),
     list: ("classes", "limitations"),
 }
 _WORDS: Final[Mapping[type, str]] = {str: "text", dict: "object", list: "list"}
@@ -41,6 +41,7 @@ class Card:
         limitations: sentences on what is weak.
         weights_sha256: of `model.safetensors`.
         predictions_sha256: of `predictions.csv`, '' where there is none.
+        training: epochs, which of them was kept and why, time and device.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Card:
     limitations: tuple[str, ...]
     weights_sha256: str
     predictions_sha256: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def full_version(self) -> str:

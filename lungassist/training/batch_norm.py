@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 from lungassist.preprocess import to_batch
+from lungassist.training.pixels import Images, taken
+from lungassist.training.processes import own_batch_norm
 from lungassist.training.recipe import Recipe
 
 #: Images that the statistics are measured on: a quarter of the database, for some seconds an epoch.
@@ -21,7 +23,7 @@ _BATCH: Final = 64
 
 
 @torch.no_grad()
-def with_clean_statistics(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> nn.Module:
+def with_clean_statistics(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe) -> nn.Module:
     """Return a copy of `model` whose trained batch norm has the statistics of clean training images.
 
     The mean over all batches is taken, not a running one. Frozen layers keep the statistics that they came with, and a
@@ -33,6 +35,7 @@ def with_clean_statistics(model: nn.Module, images: torch.Tensor, recipe: Recipe
         recipe: says how they are prepared and in which precision the network runs.
     """
     settled = copy.deepcopy(model).eval()
+    own_batch_norm(settled)  # several processes show themselves the same images
     layers = [m for m in settled.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
     usual = [layer.momentum for layer in layers]
     for layer in layers:
@@ -46,13 +49,13 @@ def with_clean_statistics(model: nn.Module, images: torch.Tensor, recipe: Recipe
     return settled.eval()
 
 
-def _show(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> None:
+def _show(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe) -> None:
     generator = torch.Generator().manual_seed(recipe.seed)
-    chosen = torch.randperm(len(images), generator=generator)[:_SAMPLE].to(images.device)
+    chosen = torch.randperm(len(images), generator=generator)[:_SAMPLE]
     device = next(model.parameters()).device
     for first in range(0, len(chosen), _BATCH):
         if first and first + 1 == len(chosen):
             break  # a last batch of a single image has no variance
-        batch = to_batch(images[chosen[first : first + _BATCH]].to(device), recipe.preprocessing)
+        batch = to_batch(taken(images, chosen[first : first + _BATCH], device), recipe.preprocessing)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             model(batch.contiguous(memory_format=torch.channels_last))

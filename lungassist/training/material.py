@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,18 +13,26 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from lungassist.dataset import DatasetIndex, PreparedImages, prepare_all, split_by_patient
+from lungassist.dataset import (
+    Audit,
+    DatasetIndex,
+    PreparedImages,
+    assign_splits,
+    audit,
+    duplicate_groups,
+    index_folder,
+    open_cache,
+    read_split,
+)
 from lungassist.errors import DatasetError
-from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
-from lungassist.training.fit import LabelledImages
+from lungassist.training.config import RunConfig
+from lungassist.training.pixels import LabelledImages, Rows
 
 log = logging.getLogger(__name__)
 
-#: Of the split: the same for every run, so that models of one data set are judged on the same images.
-SPLIT_SEED: Final = 1
-
 UNREADABLE: Final = "unreadable"
+UNUSED: Final = "unused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +42,15 @@ class Material:
     Attributes:
         index: the images' names and labels.
         prepared: their pixels, in the index's order.
-        table: the index's table with a column `split`: one of `dataset.SPLITS`, or `unreadable`.
+        table: the index's table with a column `split`: one of `dataset.SPLITS`, `unreadable`, or `unused` where a given
+            split does not name the image.
+        audit: what was found in the data.
     """
 
     index: DatasetIndex
     prepared: PreparedImages
     table: pd.DataFrame
+    audit: Audit
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -51,40 +64,70 @@ class Material:
         indices: NDArray[np.int64] = self.table["label"].map(order).to_numpy().astype(np.int64)
         return indices
 
-    def rows(self, split: str) -> NDArray[np.bool_]:
-        """Which of the `(N,)` images are in a split."""
-        chosen: NDArray[np.bool_] = (self.table["split"] == split).to_numpy().astype(np.bool_)
-        return chosen
+    def rows(self, *splits: str) -> NDArray[np.int64]:
+        """Which of the images are in any of the splits, `(n,)` in the table's order."""
+        found: NDArray[np.int64] = np.flatnonzero(self.table["split"].isin(splits).to_numpy()).astype(np.int64)
+        return found
 
-    def tensors(self, split: str, device: torch.device) -> LabelledImages:
-        """A split's images and labels on the training device."""
+    def data(self, split: str) -> LabelledImages:
+        """A split's images, still where they lie, and labels."""
         chosen = self.rows(split)
-        return LabelledImages(
-            torch.from_numpy(self.prepared.images[chosen]).to(device),
-            torch.from_numpy(self.labels[chosen]).to(device),
-        )
+        return LabelledImages(Rows(self.prepared.images, chosen), torch.from_numpy(self.labels[chosen]))
 
 
-def gather(index: DatasetIndex, preprocessing: Preprocessing, workers: int) -> Material:
-    """Read, prepare and split every image of `index`.
+def gather(
+    config: RunConfig,
+    index: DatasetIndex,
+    settings: Settings,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Material:
+    """Read, prepare, audit and split every image of `index`.
 
     Raises:
         DatasetError: a class has no readable image, or too few patients for three splits.
     """
-
-    def tell(done: int, total: int) -> None:
-        if done % 1024 == 0 or done == total:
-            log.info("prepared %d of %d images", done, total)
-
-    prepared = prepare_all(index, preprocessing, Settings.from_environment(), workers=workers, progress=tell)
+    recipe = config.recipe
+    prepared = open_cache(index, recipe.preprocessing, settings, workers=recipe.workers, progress=progress, stop=stop)
     for file, reason in prepared.unreadable.items():
         log.warning("left out %s: %s", file, reason)
     usable = index.table[prepared.readable]
     if lost := sorted(set(index.classes) - set(usable["label"])):
         first = next(iter(prepared.unreadable.items()))
-        raise DatasetError(f"No image of the class {lost[0]!r} can be read; the first that failed: {': '.join(first)}")
+        raise DatasetError(f"No image of the class {lost[0]!r} can be read; the first that failed: {', '.join(first)}")
     split = np.full(len(index.table), UNREADABLE, dtype=object)
-    split[prepared.readable] = split_by_patient(
-        usable["label"].tolist(), usable["patient_id"].tolist(), seed=SPLIT_SEED
-    )
-    return Material(index, prepared, index.table.assign(split=split))
+    split[prepared.readable] = _split_of(config, usable, prepared)
+    found = audit(index, prepared, split.astype(str))
+    return Material(index, prepared, index.table.assign(split=split), found)
+
+
+def _split_of(config: RunConfig, usable: pd.DataFrame, prepared: PreparedImages) -> NDArray[np.str_]:
+    recipe = config.recipe
+    if config.split_file is not None:
+        return _split_from(config.split_file, usable)
+    together = duplicate_groups(prepared)[prepared.readable] if recipe.duplicates_together else None
+    return assign_splits(usable, method=recipe.split, seed=recipe.split_seed, together=together)
+
+
+def _split_from(path: Path, usable: pd.DataFrame) -> NDArray[np.str_]:
+    given = read_split(path).set_index("file")["split"]
+    split = usable["file"].map(given).fillna(UNUSED)
+    for name in ("train", "validation", "test"):
+        missing = sorted(set(usable["label"]) - set(usable.loc[split == name, "label"]))
+        if missing:
+            raise DatasetError(f"{path} puts no image of the class {missing[0]!r} of this folder into {name}.")
+    return np.asarray(split, dtype=np.str_)
+
+
+def indexed(config: RunConfig) -> DatasetIndex:
+    """The index of the run's folder.
+
+    Raises:
+        DatasetError: the folder is gone, empty, or of one class only.
+    """
+    index = index_folder(config.data, config.metadata)
+    log.info("%d images in %s; read as %s", len(index.table), config.data, index.taken_for)
+    for note in index.notes:
+        log.info("%s", note)
+    return index

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Final
 
 from lungassist.errors import UsageError
-from lungassist.models.registry import architecture, group_names
-from lungassist.preprocess import Preprocessing
+from lungassist.models.registry import ARCHITECTURES, architecture, group_names
+from lungassist.preprocess import ENHANCEMENTS, NORMALISATIONS, Preprocessing
 
-_RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "epochs": (1, 1000),
-    "batch_size": (2, 4096),
-    "learning_rate": (1e-7, 10),
-    "weight_decay": (0, 1),
-    "label_smoothing": (0, 0.5),
-    "averaging": (0, 0.99999),
-    "rotation": (0, 45),
-    "shift": (0, 0.3),
-    "scale": (0, 0.5),
-    "exposure": (0, 0.9),
-    "seed": (0, 2**31 - 1),
-}
-_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "optimiser": ("adam", "adamw", "sgd"),
-    "schedule": ("one_cycle", "constant"),
-    "precision": ("float32", "bfloat16"),
-}
 _WORDS: Final[Mapping[type, str]] = {
     str: "a word",
     int: "a whole number",
@@ -38,64 +22,159 @@ _WORDS: Final[Mapping[type, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How a network is fitted.
+class Setting:
+    """One field of a recipe, as a form or a command line needs it.
 
     Attributes:
-        architecture: a name in the registry.
-        start: `scratch`, `imagenet`, or a folder with weights of the same architecture to go on from.
-        groups: fine-tuning groups that train, `("all",)` for the whole network; the rest is frozen, and its
-            batch norm's statistics are held.
-        size, normalisation, enhancement: see `Preprocessing`.
-        optimiser, learning_rate, weight_decay, schedule: the step; `one_cycle` peaks at `learning_rate`.
-        epochs, batch_size, label_smoothing, precision, seed: the usual.
-        averaging: decay per step of the exponential moving average of weights, which is what is kept; 0 for none.
-        flip: mirror half of the images left to right, as the paper does.
-        rotation: degrees either way; shift: share of the side; scale: share either way.
-        exposure: strength of brightness, contrast and gamma changes.
-        degrade: blur, noise, coarse resolution, burned-in markers and occlusion, each on a part of the images.
+        name: the field's name.
+        kind: `str`, `int`, `float`, `bool` or `tuple`.
+        default: the value that a recipe has if nothing is said.
+        group: what a person would look for it under.
+        help: a sentence.
+        low, high: the range of a number, both ends allowed; None for what is no number.
+        choices: the words allowed; empty where any may be.
     """
 
-    architecture: str = "resnet50"
-    start: str = "imagenet"
-    groups: tuple[str, ...] = ("all",)
-    size: int = 224
-    normalisation: str = "radiograph"
-    enhancement: str = "none"
-    optimiser: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.05
-    schedule: str = "one_cycle"
-    epochs: int = 30
-    batch_size: int = 64
-    label_smoothing: float = 0.0
-    averaging: float = 0.998
-    precision: str = "float32"
-    seed: int = 1
-    flip: bool = True
-    rotation: float = 10.0
-    shift: float = 0.06
-    scale: float = 0.12
-    exposure: float = 0.3
-    degrade: bool = True
+    name: str
+    kind: type
+    default: Any
+    group: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def check(self, value: Any) -> None:
+        """Refuse a value of another kind or out of range.
+
+        Raises:
+            UsageError: names the setting, what it allows and what came.
+        """
+        fits = isinstance(value, (int, float) if self.kind is float else self.kind)
+        if not fits or isinstance(value, bool) != (self.kind is bool):
+            raise UsageError(f"{self.name} must be {_WORDS[self.kind]}, not {value!r}.")
+        if (
+            self.low is not None
+            and self.high is not None
+            and not (math.isfinite(value) and self.low <= value <= self.high)
+        ):
+            raise UsageError(f"{self.name} must be between {self.low:g} and {self.high:g}; {value} was given.")
+        if self.choices and value not in self.choices:
+            raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}.")
+
+
+def _setting(
+    default: Any, group: str, text: str, *, span: tuple[float, float] | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    low, high = span or (None, None)
+    return field(default=default, metadata={"group": group, "help": text, "low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is fitted. `Recipe.settings()` describes every field; values are checked on construction.
+
+    Raises:
+        UsageError: a value of another kind, out of its range, or a group that the architecture does not have.
+    """
+
+    architecture: str = _setting("resnet50", "Network", "Which network.", choices=tuple(ARCHITECTURES))
+    start: str = _setting(
+        "imagenet",
+        "Network",
+        "Where the weights come from before training: imagenet (torchvision), scratch (random), the name of a model in "
+        "weights/ (transfer from X-rays), or the path of a run, a model's folder or a checkpoint.",
+    )
+    groups: tuple[str, ...] = _setting(
+        ("all",), "Network", "Which parts train; the rest is frozen, its batch-norm statistics held. 'all' for all."
+    )
+    size: int = _setting(224, "Images", "Side of the square input in pixels.", span=(32, 1024))
+    normalisation: str = _setting(
+        "radiograph",
+        "Images",
+        "Mean and deviation that pixels are standardised with (the paper's equation 4). It found the radiograph set "
+        "better.",
+        choices=tuple(NORMALISATIONS),
+    )
+    enhancement: str = _setting(
+        "none",
+        "Images",
+        "Contrast enhancement before all else. The paper found CLAHE harmful: 73 % with it, over 90 % without.",
+        choices=ENHANCEMENTS,
+    )
+    optimiser: str = _setting(
+        "adamw", "Optimiser", "The paper found Adam about 6 points above SGD.", choices=("adam", "adamw", "sgd")
+    )
+    learning_rate: float = _setting(1e-3, "Optimiser", "Largest step; one_cycle peaks at it.", span=(1e-7, 10))
+    schedule: str = _setting(
+        "one_cycle",
+        "Optimiser",
+        "How the learning rate moves: one_cycle rises and falls once, cosine only falls, constant stays.",
+        choices=("one_cycle", "cosine", "constant"),
+    )
+    weight_decay: float = _setting(0.05, "Optimiser", "Pull of the weights towards 0.", span=(0, 1))
+    batch_size: int = _setting(
+        64,
+        "Schedule",
+        "Images a step, over all devices. The paper did better with larger batches for VGG19 and ResNet50.",
+        span=(2, 4096),
+    )
+    epochs: int = _setting(
+        30,
+        "Schedule",
+        "Passes over the data. The paper used fewer for VGG19 and ResNet50 than for AlexNet.",
+        span=(1, 1000),
+    )
+    patience: int = _setting(0, "Schedule", "Stop after so many epochs without a better one; 0: never.", span=(0, 1000))
+    choose_by: str = _setting(
+        "paper",
+        "Schedule",
+        "Which epoch is kept: paper (fewest COVID and Viral Pneumonia called Normal on validation, then accuracy) or "
+        "validation_loss (lowest).",
+        choices=("paper", "validation_loss"),
+    )
+    class_weights: str = _setting(
+        "none",
+        "Loss",
+        "Weight of a class in the loss: none, balanced (one over its frequency), or sqrt (the root of that).",
+        choices=("none", "balanced", "sqrt"),
+    )
+    label_smoothing: float = _setting(0.0, "Loss", "Share of the target given to the other classes.", span=(0, 0.5))
+    averaging: float = _setting(
+        0.998,
+        "Loss",
+        "Decay a step of the moving average of weights, which is what is kept; 0: none.",
+        span=(0, 0.99999),
+    )
+    flip: bool = _setting(True, "Augmentation", "Mirror half of the images left to right, as the paper does.")
+    rotation: float = _setting(10.0, "Augmentation", "Rotate by up to so many degrees either way.", span=(0, 45))
+    shift: float = _setting(0.06, "Augmentation", "Move by up to this share of the side.", span=(0, 0.3))
+    scale: float = _setting(0.12, "Augmentation", "Enlarge or shrink by up to this share.", span=(0, 0.5))
+    exposure: float = _setting(0.3, "Augmentation", "Change brightness, contrast and gamma by so much.", span=(0, 0.9))
+    degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")
+    split: str = _setting(
+        "patient",
+        "Split",
+        "80/10/10: patient (stratified by class, a patient's images kept together) or random (the paper's).",
+        choices=("patient", "random"),
+    )
+    split_seed: int = _setting(1, "Split", "Of the split: the same seed, the same images.", span=(0, 2**31 - 1))
+    duplicates_together: bool = _setting(True, "Split", "Keep near-duplicate images within one split.")
+    precision: str = _setting(
+        "float32", "Machine", "bfloat16 is faster on GPUs and on CPUs that know it.", choices=("float32", "bfloat16")
+    )
+    workers: int = _setting(4, "Machine", "Threads that read images; they do not change the result.", span=(1, 64))
+    seed: int = _setting(1, "Machine", "Of everything random in training.", span=(0, 2**31 - 1))
 
     def __post_init__(self) -> None:
-        self._check_kinds()
+        for setting in _SETTINGS.values():
+            setting.check(getattr(self, setting.name))
         group_names(architecture(self.architecture), self.groups)
-        Preprocessing.named(self.normalisation, size=self.size, enhancement=self.enhancement)
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise UsageError(f"{name} must be between {low:g} and {high:g}; {getattr(self, name)} was given.")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise UsageError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}.")
 
-    def _check_kinds(self) -> None:
-        for setting in fields(self):
-            value, kind = getattr(self, setting.name), type(setting.default)
-            fits = isinstance(value, (int, float) if kind is float else kind)
-            if not fits or isinstance(value, bool) != (kind is bool):
-                raise UsageError(f"{setting.name} must be {_WORDS[kind]}, not {value!r}.")
+    @classmethod
+    def settings(cls) -> Mapping[str, Setting]:
+        """What can be set, by name, in the order of the fields."""
+        return _SETTINGS
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -108,14 +187,25 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
-        """Read a recipe.
+        """Read a recipe; what is not named keeps its default.
 
         Raises:
             UsageError: an unknown key, or a value of another kind or out of its range.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - known)
+        unknown = sorted(set(values) - set(_SETTINGS))
         if unknown:
-            raise UsageError(f"A recipe has no setting {unknown[0]!r}. It has: {', '.join(sorted(known))}.")
+            raise UsageError(f"A recipe has no setting {unknown[0]!r}. It has: {', '.join(sorted(_SETTINGS))}.")
         groups = values.get("groups", ("all",))
         return cls(**{**values, "groups": tuple(groups) if isinstance(groups, list) else groups})
+
+
+def _described() -> Mapping[str, Setting]:
+    found = {}
+    for entry in fields(Recipe):
+        if entry.default is MISSING:
+            raise TypeError(f"{entry.name} needs a default")
+        found[entry.name] = Setting(entry.name, type(entry.default), entry.default, **entry.metadata)
+    return MappingProxyType(found)
+
+
+_SETTINGS: Final[Mapping[str, Setting]] = _described()

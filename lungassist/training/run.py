@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-import pickle
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pandas as pd
-import torch
+from filelock import FileLock, Timeout
 
 from lungassist.errors import LungAssistError, TrainingError, UsageError
 from lungassist.files import write_atomically, write_json
-from lungassist.training.fit import EpochFigures, FitState
-from lungassist.training.recipe import Recipe
+from lungassist.training.config import RunConfig
+from lungassist.training.failures import CancelledError, cause_of
+from lungassist.training.progress import EPOCHS_FILE, LOG_FILE, STATUS_FILE, read_status
 
-#: What torch and pandas raise for files that are damaged or of something else.
-_UNREADABLE: Final = (
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    OSError,
-    pickle.UnpicklingError,
-)
 _AS_TEXT: Final[Mapping[str, Any]] = {"dtype": str, "keep_default_na": False}
+
+
+class Recorded(Protocol):
+    """What a run is asked to do: a `RunConfig`, or a baseline's."""
+
+    def to_json(self) -> dict[str, Any]: ...
 
 
 class RunDirectory:
@@ -39,52 +34,90 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.recipe = path / "recipe.json"
+        self.config_file = path / "config.json"
         self.split = path / "split.csv"
         self.environment = path / "environment.json"
-        self.epochs = path / "epochs.csv"
-        self.checkpoint = path / "last.ckpt"
-        self.status = path / "status.json"
+        self.audit = path / "audit.json"
+        self.epochs = path / EPOCHS_FILE
+        self.checkpoints = path / "checkpoints"
+        self.tensorboard = path / "tensorboard"
+        self.log = path / LOG_FILE
+        self.status = path / STATUS_FILE
         self.model = path / "model"
 
-    def claim(self, recipe: Recipe, *, resume: bool) -> None:
-        """Make sure that a run of `recipe` may go on in this folder.
+    def prepare(self, config: Recorded) -> None:
+        """Record what the run is asked to do, before anything is done.
 
         Raises:
-            UsageError: it holds a run already and `resume` is not wished, or that run is of another recipe.
+            UsageError: the folder holds a run already, or is something else.
         """
-        if not self.recipe.exists():
-            return
-        if not resume:
+        if self.config_file.exists() or (self.path / "recipe.json").exists():
             raise UsageError(f"{self.path} holds a run already. Choose another folder, or go on with it by --resume.")
-        before, now = json.loads(self.recipe.read_text(encoding="utf-8")), recipe.to_json()
-        changed = [
-            f"{name} was {before.get(name)!r}, now {now[name]!r}" for name in now if before.get(name) != now[name]
-        ]
-        if changed:
-            raise UsageError(f"{self.path} cannot go on with another recipe: {'; '.join(changed)}.")
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UsageError(f"{self.path} is not an empty folder. Choose another one for the run.")
+        write_json(self.config_file, config.to_json())
 
-    def begin(self, recipe: Recipe, split: pd.DataFrame) -> None:
-        """Record what the run is, before anything is computed.
+    def config(self) -> RunConfig:
+        """What `prepare` recorded.
 
         Raises:
-            TrainingError: there is a checkpoint, but of other images or another split.
+            UsageError: there is no run here.
+            TrainingError: it is of another version of LungAssist, or damaged.
         """
-        if self.checkpoint.exists() and _assignment(pd.read_csv(self.split, **_AS_TEXT)) != _assignment(split):
+        if (self.path / "recipe.json").exists():
+            return RunConfig.from_json({"format": 1})
+        if not self.config_file.is_file():
+            raise UsageError(f"{self.path} holds no run: there is no config.json. Start one with --data and --run-dir.")
+        try:
+            values = json.loads(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{self.config_file} cannot be read ({error}). Start the run again.") from error
+        return RunConfig.from_json(values)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has come to its end and its model is there."""
+        status = read_status(self.path)
+        return status is not None and status.state == "done" and (self.model / "card.json").is_file()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from this run; the kernel lets go of it when this one dies.
+
+        Raises:
+            UsageError: another process is at it.
+        """
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UsageError(f"Another process is at the run in {self.path}. Wait for it, or stop it.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def begin(self, table: pd.DataFrame, *, going_on: bool) -> None:
+        """Record the split and what computes.
+
+        Raises:
+            TrainingError: the run goes on, but the images or their split are not what they were.
+        """
+        if going_on and _assignment(pd.read_csv(self.split, **_AS_TEXT)) != _assignment(table):
             raise TrainingError(
                 f"The images or their split have changed since the run in {self.path} began. "
                 "Restore the data, or start again in another run directory."
             )
-        write_json(self.recipe, recipe.to_json())
-        write_atomically(self.split, lambda p: split.to_csv(p, index=False))
+        write_atomically(self.split, lambda p: table.to_csv(p, index=False))
         write_json(self.environment, environment())
 
     def set_status(self, state: str, **more: Any) -> None:
-        """Say where the run stands: `preparing`, `training`, `evaluating`, `done` or `failed`."""
-        write_json(self.status, {"state": state, **more})
+        """Say where the run stands; see `progress.RunStatus` for the words."""
+        updated = datetime.now(UTC).isoformat(timespec="milliseconds")
+        write_json(self.status, {"state": state, **more, "updated": updated})
 
     @contextmanager
-    def recording_failure(self) -> Iterator[None]:
+    def recording_outcome(self) -> Iterator[None]:
         """Whatever ends the run inside, the status says so; the last checkpoint stays.
 
         Raises:
@@ -92,48 +125,27 @@ class RunDirectory:
         """
         try:
             yield
+        except CancelledError as error:
+            self._end("cancelled", str(error))
+            raise
         except LungAssistError as error:
-            self._set_failed(str(error))
+            self._end("failed", str(error))
             raise
         except (RuntimeError, MemoryError, OSError) as error:
-            cause = f"The run stopped: {str(error) or type(error).__name__}."
-            self._set_failed(cause)
-            raise TrainingError(f"{cause} If there is a checkpoint, it is in {self.path}.") from error
+            cause = cause_of(error, self.path)
+            self._end("failed", cause)
+            raise TrainingError(cause) from error
         except BaseException as error:
-            self._set_failed(f"The run was ended by {type(error).__name__} {error}".rstrip() + ".")
+            self._end("failed", f"The run was ended by {type(error).__name__} {error}".rstrip() + ".")
             raise
 
-    def _set_failed(self, cause: str) -> None:
+    def _end(self, state: str, cause: str) -> None:
+        earlier = read_status(self.path)
+        if state == "cancelled" and earlier is not None and earlier.state == "failed":
+            return  # another process of this run failed, and this one was stopped for it
         # On a full disk not even this can be written; the first error says more than a second one.
         with suppress(OSError):
-            self.set_status("failed", cause=cause)
-
-    def save(self, state: FitState, history: list[EpochFigures]) -> None:
-        """Write the table of epochs, then the checkpoint; each is replaced whole.
-
-        In this order: a row without its checkpoint is written again on resuming, one that is missing is lost.
-        """
-        table = pd.DataFrame([asdict(epoch) for epoch in history])
-        write_atomically(self.epochs, lambda p: table.to_csv(p, index=False))
-        write_atomically(self.checkpoint, lambda p: torch.save(state.state_dict(), p))
-
-    def restore(self, state: FitState) -> list[EpochFigures]:
-        """Load the last checkpoint into `state`; returns the epochs before it.
-
-        Raises:
-            TrainingError: there is a checkpoint, but it cannot be read or does not fit.
-        """
-        if not self.checkpoint.exists():
-            return []
-        try:
-            state.load_state_dict(torch.load(self.checkpoint, map_location="cpu", weights_only=True))
-            rows = pd.read_csv(self.epochs).to_dict("records")
-            history = [EpochFigures(**{str(key): value for key, value in row.items()}) for row in rows]
-        except _UNREADABLE as error:
-            raise TrainingError(
-                f"{self.checkpoint} cannot be resumed from ({error}). Start again in another run directory."
-            ) from error
-        return history[: state.epoch]
+            self.set_status(state, cause=cause)
 
 
 def _assignment(split: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -146,11 +158,13 @@ def environment() -> dict[str, str]:
     for package in (
         "torch",
         "torchvision",
+        "lightning",
         "numpy",
         "pandas",
         "pillow",
         "opencv-python-headless",
         "safetensors",
+        "scikit-learn",
     ):
         try:
             found[package] = version(package)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
+import openpyxl
+import pandas as pd
 import pytest
 
 from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
+from lungassist.dataset import DatasetIndex, compare_with_public, public_sentence
 from lungassist.dataset.index import class_named, index_folder
 from lungassist.errors import DatasetError
 from tests.drawn import film, png, write_films
@@ -45,10 +50,16 @@ def test_a_folder_per_class_without_images_below_it(tmp_path: Path) -> None:
         ("COVID19", COVID),
         ("lung opacity", LUNG_OPACITY),
         ("Lung-Opacity", LUNG_OPACITY),
+        ("Lung_Opacities", LUNG_OPACITY),
+        ("COVID-19 Pneumonia", COVID),
         ("NORMAL", NORMAL),
+        ("No finding", NORMAL),
         ("viral_pneumonia", VIRAL_PNEUMONIA),
         ("Viral Pneumonia", VIRAL_PNEUMONIA),
+        ("Pneumonia-Viral", VIRAL_PNEUMONIA),
         ("Tuberculosis", "Tuberculosis"),
+        ("Non-COVID", "Non-COVID"),
+        ("Bacterial Pneumonia", "Bacterial Pneumonia"),
     ],
 )
 def test_spellings(folder: str, label: str) -> None:
@@ -127,3 +138,120 @@ def test_metadata_that_would_lose_the_patients_is_refused(tmp_path: Path, text: 
 def test_metadata_that_is_not_there(films: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         index_folder(films, tmp_path / "nowhere.csv")
+
+
+def write_workbook(path: Path, rows: list[tuple[object, ...]], heads: tuple[str, ...] | None = None) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(heads or ("FILE NAME", "FORMAT", "SIZE", "URL"))
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+
+
+def test_the_databases_workbooks_say_where_images_come_from(tmp_path: Path) -> None:
+    write_films(tmp_path, {COVID: 2, NORMAL: 2, VIRAL_PNEUMONIA: 1})
+    covid = [(f"COVID-{number}", "PNG", "256*256", url) for number, url in ((1, "https://a"), (2, "https://b"))]
+    write_workbook(tmp_path / "COVID.metadata.xlsx", covid)
+    write_workbook(tmp_path / "Normal.metadata.xlsx", [("NORMAL-1", "PNG", "256*256", "https://c"), (None,) * 4])
+    write_workbook(tmp_path / "Viral Pneumonia.metadata.xlsx", [("Viral Pneumonia-1", "PNG", "256*256", "https://d")])
+    index = index_folder(tmp_path)
+    # NORMAL-1 is Normal-1.png; COVID-1 in one class is not Normal-1 in another.
+    assert list(index.table["source"]) == ["https://a", "https://b", "https://c", "", "https://d"]
+    assert index.notes == ("The workbooks beside the folders do not name 1 of 5 images.",)
+
+
+def test_a_metadata_csv_comes_before_the_workbooks(tmp_path: Path) -> None:
+    root = write_films(tmp_path / "data", {COVID: 1, NORMAL: 1})
+    write_workbook(root / "COVID.metadata.xlsx", [("COVID-1", "PNG", "256*256", "https://a")])
+    metadata = tmp_path / "metadata.csv"
+    metadata.write_text("file,source,patient_id\nCOVID/images/COVID-1.png,mine,p\nCOVID/images/gone.png,mine,q\n")
+    index = index_folder(root, metadata)
+    assert list(index.table["source"]) == ["mine", ""]
+    assert index.notes == (
+        "metadata.csv names 1 files that are not there.",
+        "metadata.csv does not name 1 of 2 images.",
+    )
+    metadata.write_text("file,patient_id\nCOVID/images/COVID-1.png,p\nNormal/images/Normal-1.png,q\n")
+    assert list(index_folder(root, metadata).table["source"]) == ["https://a", ""]
+
+
+@pytest.mark.parametrize("trouble", ["no zip", "cut", "no columns", "empty", "other names", "no openpyxl"])
+def test_a_workbook_that_is_of_no_use_is_told_and_not_fatal(
+    tmp_path: Path, trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_films(tmp_path, {COVID: 1, NORMAL: 1})
+    path = tmp_path / "COVID.metadata.xlsx"
+    heads = ("NAME", "LINK") if trouble == "no columns" else None
+    write_workbook(path, [("other", "PNG", "1", "https://a")], heads)
+    match trouble:
+        case "no zip":
+            path.write_text("no workbook")
+        case "cut":
+            path.write_bytes(path.read_bytes()[:2000])
+        case "empty":
+            path.write_bytes(b"")
+        case "no openpyxl":
+            monkeypatch.setitem(sys.modules, "openpyxl", None)
+    index = index_folder(tmp_path)
+    assert list(index.table["source"]) == ["", ""]
+    words = {"other names": "name none of the images", "no openpyxl": "needs the package openpyxl"}
+    assert words.get(trouble, "COVID.metadata.xlsx cannot be read") in index.notes[0]
+
+
+def test_the_folder_that_a_download_unpacks_to_is_stepped_into(tmp_path: Path) -> None:
+    inner = write_films(tmp_path / "COVID-19_Radiography_Dataset", {COVID: 1, NORMAL: 1})
+    (tmp_path / "__MACOSX" / "COVID").mkdir(parents=True)
+    index = index_folder(tmp_path)
+    assert index.root == inner
+    assert list(index.table["file"]) == ["COVID/images/COVID-1.png", "Normal/images/Normal-1.png"]
+
+
+def test_notes_say_what_was_taken_for_what_and_what_was_passed_over(tmp_path: Path) -> None:
+    for name, label in (("covid-19", COVID), ("Normal", NORMAL)):
+        (tmp_path / name / "Images").mkdir(parents=True)
+        (tmp_path / name / "Images" / "1.jpg").write_bytes(png(film(label, 1)))
+    (tmp_path / "Normal" / "Images" / "list.txt").write_text("1")
+    (tmp_path / "docs").mkdir()
+    assert index_folder(tmp_path).notes == (
+        "1 files in Normal are no images by their names and were passed over.",
+        "The folder covid-19 was taken for the class COVID.",
+        "The folder docs has no images and was passed over.",
+    )
+
+
+def test_names_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
+    write_films(tmp_path, {COVID: 1, NORMAL: 1})
+    odd = os.fsencode(tmp_path / COVID / "images") + b"/\xff.png"
+    try:
+        Path(os.fsdecode(odd)).write_bytes(b"x")
+    except OSError:
+        pytest.skip("this file system has names of text only")
+    index = index_folder(tmp_path)
+    assert len(index.table) == 2
+    assert index.notes == ("1 files in COVID are no images by their names and were passed over.",)
+
+
+def database(tmp_path: Path, counts: dict[str, int]) -> DatasetIndex:
+    rows = [(f"{label}/{number}.png", label) for label, count in counts.items() for number in range(count)]
+    return DatasetIndex(tmp_path, pd.DataFrame(rows, columns=["file", "label"]), {})
+
+
+def test_how_the_counts_compare_with_the_public_database(tmp_path: Path) -> None:
+    whole = {COVID: 3616, LUNG_OPACITY: 6012, NORMAL: 10192, VIRAL_PNEUMONIA: 1345}
+    assert public_sentence(database(tmp_path, whole)) == (
+        "By its counts this is the complete COVID-19 Radiography Database: 21,165 images."
+    )
+    part = database(tmp_path, {COVID: 5, NORMAL: 10193, "Tuberculosis": 7})
+    assert compare_with_public(part).to_numpy().tolist() == [
+        [COVID, 5, 3616],
+        [LUNG_OPACITY, 0, 6012],
+        [NORMAL, 10193, 10192],
+        ["Tuberculosis", 7, 0],
+        [VIRAL_PNEUMONIA, 0, 1345],
+    ]
+    sentence = public_sentence(part)
+    assert "10,205 images; the complete" in sentence
+    assert "COVID 5 of 3,616" in sentence
+    assert "more of Normal than it has" in sentence
+    assert "does not have the classes Tuberculosis" in sentence
+    assert "not the classes" in public_sentence(database(tmp_path, {"cat": 3, "dog": 4}))

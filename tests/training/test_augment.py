@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lungassist.training.augment import augment
+from lungassist.preprocess import to_batch
+from lungassist.training.augment import augment, augment_batch, change_on_device
+from lungassist.training.changes import draw_changes
 from lungassist.training.recipe import Recipe
 
 STRONG = Recipe(architecture="resnet18", size=64, rotation=20, shift=0.1, scale=0.2, exposure=0.5)
@@ -90,3 +92,66 @@ def test_degrading_spares_some_images_and_covers_others() -> None:
     untouched = (changed - 128).abs().amax(dim=(1, 2)) < 0.01
     assert 0.1 < untouched.float().mean() < 0.7
     assert (changed == 255).flatten(1).any(1).float().mean() > 0.1
+
+
+FLIP_AND_ROTATE = replace(STILL, flip=True, rotation=15)
+
+
+def smooth(count: int = 16, side: int = 64) -> torch.Tensor:
+    """Images without single-pixel detail and with dark edges: places may differ by a small part of a pixel."""
+    noise = torch.rand(count, 1, 9, 9, generator=torch.Generator().manual_seed(3))
+    large = torch.nn.functional.interpolate(noise, size=(side, side), mode="bicubic").clamp(0, 1)
+    fade = torch.hann_window(side, periodic=False).sqrt()
+    return (large.squeeze(1) * fade * fade.unsqueeze(1) * 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("recipe", [FLIP_AND_ROTATE, replace(STRONG, exposure=0), STRONG], ids=["paper", "flat", "all"])
+def test_the_cpu_agrees_with_the_batch_arithmetic_of_other_devices(recipe: Recipe) -> None:
+    batch = smooth()
+    changes = draw_changes(recipe, len(batch), 64, torch.Generator().manual_seed(1))
+    difference = (augmented(recipe, batch=batch) - change_on_device(batch, changes)).abs()
+    # Half a level of rounding; contrast and gamma of up to 1.5 and e**0.5 stretch it, most in the dark.
+    assert difference.mean() < 0.6
+    assert difference.quantile(0.999) < (1.1 if not recipe.exposure else 8)
+
+
+def test_processes_that_share_a_batch_see_what_one_would() -> None:
+    batch = images(21)
+    together = torch.Generator().manual_seed(4)
+    whole = augment(batch, STRONG, together)
+    for bounds in ((0, 7), (7, 8), (8, 21)):
+        alone = torch.Generator().manual_seed(4)
+        part = augment(batch[slice(*bounds)], STRONG, alone, first=bounds[0], whole=21)
+        assert torch.equal(part, whole[slice(*bounds)])
+        assert torch.equal(alone.get_state(), together.get_state())
+
+
+def test_a_part_must_lie_within_its_batch() -> None:
+    with pytest.raises(ValueError, match="images 10 to 26 are not within a batch of 20"):
+        augment(images(16), STRONG, torch.Generator(), first=10, whole=20)
+
+
+def test_the_number_of_threads_does_not_matter() -> None:
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            results.append(augment_batch(images(33), STRONG, torch.Generator().manual_seed(1)))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("normalisation", ["radiograph", "imagenet"])
+def test_in_one_go_is_the_same_as_step_by_step(normalisation: str, layout: torch.memory_format) -> None:
+    recipe = replace(STRONG, normalisation=normalisation)
+    expected = to_batch(augmented(recipe), recipe.preprocessing)
+    generator = torch.Generator().manual_seed(1)
+    out = torch.full((16, 3, 64, 64), torch.nan).to(memory_format=layout)
+    assert augment_batch(images(), recipe, generator, out=out) is out
+    assert out.is_contiguous(memory_format=layout)
+    assert torch.equal(out, expected)
+    assert torch.equal(augment_batch(images(), recipe, torch.Generator().manual_seed(1)), expected)

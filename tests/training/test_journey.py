@@ -1,14 +1,9 @@
-"""A run from a folder to a card: complete, honest, and able to go on after any end."""
+"""A run from a folder to a card: complete, honest, and followed from outside."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,29 +16,30 @@ import torch
 
 from lungassist.classes import CLASSES, COVID, NORMAL
 from lungassist.dataset import SPLITS, split_hash
-from lungassist.errors import DatasetError, TrainingError, UsageError, WeightsError
+from lungassist.errors import DatasetError, UsageError, WeightsError
 from lungassist.evaluation.predictions import figures_of
 from lungassist.imaging import iter_studies
 from lungassist.models.card import Card
 from lungassist.models.weights import save_model, verify
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
-from lungassist.training.fit import EpochFigures
-from lungassist.training.journey import finetune
+from lungassist.training.config import RunConfig
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory
+from lungassist.training.state import EpochFigures
 from lungassist.triage import Triaged, forget, triage
 from tests.drawn import SMALL, card_of, network_of, write_films
+from tests.training.runs import RECIPE, config_of, run_of, status_of
 from train.finetune import main
 
-ROOT = Path(__file__).parent.parent.parent
-RECIPE = Recipe(architecture=SMALL, start="scratch", size=32, epochs=2, batch_size=8, averaging=0.5)
 EXPECTED_FILES = {
-    "recipe.json",
+    ".lock",
+    "config.json",
     "split.csv",
     "environment.json",
+    "audit.json",
     "epochs.csv",
-    "last.ckpt",
+    "checkpoints/last.ckpt",
     "status.json",
     "model/model.safetensors",
     "model/card.json",
@@ -51,38 +47,37 @@ EXPECTED_FILES = {
 }
 
 
-def run_of(run_dir: Path, data: Path, recipe: Recipe = RECIPE, **options: Any) -> Card:
-    given: dict[str, Any] = {"metadata": None, "name": "drawn", "device": "cpu", "workers": 1, **options}
-    return finetune(recipe, data=data, run_dir=run_dir, **given)
-
-
-def status_of(run_dir: Path) -> dict[str, Any]:
-    status: dict[str, Any] = json.loads((run_dir / "status.json").read_text(encoding="utf-8"))
-    return status
-
-
 @pytest.fixture(scope="module")
 def whole(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a run that was never interrupted. Read only: copy it to change it."""
+    """The directory of a run. Read only: copy it to change it."""
     run_dir = tmp_path_factory.mktemp("runs") / "whole"
     run_of(run_dir, films)
     return run_dir
 
 
-@pytest.fixture
-def copied(whole: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(whole, tmp_path / "run"))
-
-
-def test_the_run_directory_is_complete(whole: Path) -> None:
+def test_the_run_directory_is_complete(whole: Path, films: Path) -> None:
     files = {path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file()}
-    assert files == EXPECTED_FILES
-    assert Recipe.from_json(json.loads((whole / "recipe.json").read_text())) == RECIPE
+    best = {file for file in files if file.startswith("checkpoints/best-")}
+    events = {file for file in files if file.startswith("tensorboard/events.")}
+    assert files == EXPECTED_FILES | best | events
+    assert len(best) == len(events) == 1
+    assert RunConfig.from_json(json.loads((whole / "config.json").read_text())) == config_of(films)
     assert status_of(whole)["state"] == "done"
     epochs = pd.read_csv(whole / "epochs.csv")
     assert list(epochs.columns) == list(EpochFigures.__dataclass_fields__)
     assert list(epochs["epoch"]) == [1, 2]
-    assert {"torch", "python", "numpy"} <= set(json.loads((whole / "environment.json").read_text()))
+    assert {"torch", "python", "numpy", "lightning"} <= set(json.loads((whole / "environment.json").read_text()))
+
+
+def test_tensorboard_shows_the_epochs(whole: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(whole / "tensorboard")).Reload()
+    epochs = pd.read_csv(whole / "epochs.csv")
+    for tag, column in (("loss/train", "train_loss"), ("accuracy/validation", "validation_accuracy")):
+        values = [(event.step, event.value) for event in events.Scalars(tag)]
+        assert [step for step, _ in values] == [1, 2]
+        np.testing.assert_allclose([value for _, value in values], epochs[column], rtol=1e-6)
 
 
 def test_the_card_says_what_happened(whole: Path, films: Path) -> None:
@@ -96,7 +91,18 @@ def test_the_card_says_what_happened(whole: Path, films: Path) -> None:
     assert card.split["sha256"] == split_hash(split["file"].tolist(), split["split"].tolist())
     assert card.split["counts"]["train"] == dict.fromkeys(CLASSES, 8)
     assert set(split["file"]) == {path.relative_to(films).as_posix() for path in films.rglob("*.png")}
-    assert status_of(whole)["accuracy"] == card.figures["test"]["accuracy"]
+    assert card.training["epochs"] == 2
+    assert (whole / "checkpoints" / f"best-{card.training['best_epoch']:04d}.ckpt").exists()
+    weakest = min(card.figures["test"]["per_class"].values(), key=lambda row: row["recall"])
+    assert any("Weakest at" in words and f"{weakest['recall']:.0%}" in words for words in card.limitations)
+
+
+def test_the_best_epoch_is_the_papers(whole: Path) -> None:
+    card, epochs = Card.read(whole / "model" / "card.json"), pd.read_csv(whole / "epochs.csv")
+    best = epochs.sort_values(
+        ["contagious_called_normal", "validation_accuracy", "validation_loss"], ascending=[True, False, True]
+    ).iloc[0]
+    assert card.training["best_epoch"] == best["epoch"]
 
 
 def test_the_cards_figures_are_those_of_the_predictions_beside_it(whole: Path) -> None:
@@ -120,159 +126,7 @@ def test_the_saved_model_triages_as_its_table_says(whole: Path, films: Path) -> 
             assert probability == pytest.approx(row[f"probability_{name}"], abs=2e-4)
 
 
-def weights_of(run_dir: Path) -> dict[str, torch.Tensor]:
-    """Everything in the checkpoint that is a weight: of the network, its average, and the best epoch."""
-    checkpoint = torch.load(run_dir / "last.ckpt", weights_only=True)
-    return {f"{part}.{k}": v for part in ("model", "averaged", "best_weights") for k, v in checkpoint[part].items()}
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    first, second = weights_of(one), weights_of(other)
-    assert first.keys() == second.keys()
-    for key, value in first.items():
-        torch.testing.assert_close(second[key], value, rtol=0, atol=0, msg=key)
-    for name in ("model.safetensors", "predictions.csv"):
-        assert (one / "model" / name).read_bytes() == (other / "model" / name).read_bytes()
-    epochs, others = (pd.read_csv(run_dir / "epochs.csv").drop(columns="seconds") for run_dir in (one, other))
-    pd.testing.assert_frame_equal(epochs, others)
-
-
-@pytest.mark.parametrize("saves", [1, 2])
-def test_a_run_that_failed_while_saving_goes_on_exactly(
-    whole: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
-) -> None:
-    """The table of epochs has been written then, the checkpoint has not."""
-    save, left = torch.save, iter(range(saves - 1))
-
-    def on_a_full_disk(*given: Any) -> None:
-        if next(left, None) is None:
-            raise OSError("No space left on device")
-        save(*given)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", on_a_full_disk)
-        with pytest.raises(TrainingError, match="No space left on device"):
-            run_of(tmp_path / "run", films)
-    assert len(pd.read_csv(tmp_path / "run" / "epochs.csv")) == saves
-    assert (tmp_path / "run" / "last.ckpt").exists() == (saves > 1)
-    assert status_of(tmp_path / "run")["state"] == "failed"
-    assert "No space left" in status_of(tmp_path / "run")["cause"]
-    run_of(tmp_path / "run", films, resume=True)
-    assert_same_run(whole, tmp_path / "run")
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from lungassist.training.run import RunDirectory
-from tests.training.test_journey import run_of
-
-note = RunDirectory.set_status
-
-def killed_in_the_second_epoch(self, state, **more):
-    if more.get("epoch") == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    note(self, state, **more)
-
-RunDirectory.set_status = killed_in_the_second_epoch
-run_of(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
-def test_a_run_that_was_killed_in_an_epoch_goes_on_exactly(whole: Path, films: Path, tmp_path: Path) -> None:
-    run_dir = tmp_path / "run"
-    command = [sys.executable, "-c", KILLED, str(run_dir), str(films)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    assert done.returncode == -signal.SIGKILL
-    assert len(pd.read_csv(run_dir / "epochs.csv")) == 1
-    assert not (run_dir / "model").exists()
-    run_of(run_dir, films, resume=True)
-    assert_same_run(whole, run_dir)
-    assert not [path.name for path in run_dir.iterdir() if path.name.startswith(".")]
-
-
-def test_a_finished_run_that_is_resumed_stays_as_it_is(whole: Path, films: Path, copied: Path) -> None:
-    run_of(copied, films, resume=True)
-    assert_same_run(whole, copied)
-    assert status_of(copied)["state"] == "done"
-
-
-def test_a_run_directory_in_use_is_refused_and_left_alone(copied: Path, films: Path) -> None:
-    before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=r"holds a run already.*--resume"):
-        run_of(copied, films)
-    with pytest.raises(UsageError, match=r"another recipe: epochs was 2, now 3; seed was 1, now 5"):
-        run_of(copied, films, replace(RECIPE, epochs=3, seed=5), resume=True)
-    assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
-
-
-def test_other_images_end_a_resumed_run(copied: Path, tmp_path: Path) -> None:
-    data = write_films(tmp_path / "films", dict.fromkeys(CLASSES, 9))
-    with pytest.raises(TrainingError, match="have changed since the run"):
-        run_of(copied, data, resume=True)
-    assert status_of(copied)["state"] == "failed"
-
-
-@pytest.mark.parametrize("damage", ["cut", "other", "epochs"])
-def test_a_damaged_checkpoint_is_named(copied: Path, films: Path, damage: str) -> None:
-    path = copied / "last.ckpt"
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:1000])
-    elif damage == "other":
-        torch.save({"model": network_of("resnet18").state_dict()}, path)
-    else:
-        (copied / "epochs.csv").write_text("epoch,loss\n1,0.5\n")
-    with pytest.raises(TrainingError, match=r"last\.ckpt cannot be resumed from"):
-        run_of(copied, films, resume=True)
-    assert status_of(copied)["state"] == "failed"
-
-
-def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def failing(*given: Any, **named: Any) -> None:
-        raise error
-
-    monkeypatch.setattr("lungassist.training.journey.fit", failing)
-
-
-@pytest.mark.parametrize(
-    ("error", "comes_out"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), TrainingError),
-        (MemoryError(), TrainingError),
-        (RuntimeError("Calculated padded input size per channel is too small"), TrainingError),
-        (TrainingError("The loss became nan"), TrainingError),
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (KeyError("no such thing"), KeyError),
-    ],
-)
-def test_however_a_run_ends_its_status_says_so(
-    films: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    error: BaseException,
-    comes_out: type[BaseException],
-) -> None:
-    fails_with(monkeypatch, error)
-    with pytest.raises(comes_out):
-        run_of(tmp_path / "run", films)
-    status = status_of(tmp_path / "run")
-    assert status["state"] == "failed"
-    assert (str(error) or type(error).__name__) in status["cause"]
-
-
-def test_a_learning_rate_that_is_far_too_high_ends_with_advice(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.nn.functional, "cross_entropy", lambda *given, **named: torch.tensor(torch.nan))
-    with pytest.raises(TrainingError, match="Lower the learning rate"):
-        run_of(tmp_path / "run", films)
-    assert "Lower the learning rate" in status_of(tmp_path / "run")["cause"]
-
-
-def test_unreadable_files_are_left_out_and_counted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_files_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = write_films(tmp_path / "films", {COVID: 6, NORMAL: 5})
     (data / NORMAL / "images" / "Normal-1.png").write_bytes(b"no image")
     with caplog.at_level(logging.WARNING):
@@ -306,23 +160,63 @@ def test_patients_of_the_metadata_are_kept_together(tmp_path: Path) -> None:
     assert table.groupby("patient_id")["split"].nunique().max() == 1
 
 
+def test_duplicates_of_a_test_image_are_not_trained_on(tmp_path: Path) -> None:
+    """Without the wish to keep them together, this split puts some pairs apart: the wish is what does it."""
+    rng = np.random.default_rng(0)
+    data = tmp_path / "films"
+    import cv2
+
+    for label in (COVID, NORMAL):
+        (data / label).mkdir(parents=True)
+        for number in range(12):
+            # Clouds that are nothing like each other, each stored twice: as it is, and again a little darker.
+            cloud = cv2.resize(rng.uniform(0, 255, (9, 9)).astype(np.float32), (96, 96), interpolation=cv2.INTER_CUBIC)
+            for copy, grey in (("a", 1.0), ("b", 0.9)):
+                cv2.imwrite(str(data / label / f"{number}{copy}.png"), np.clip(cloud * grey, 0, 255).astype(np.uint8))
+    apart = []
+    for together in (True, False):
+        run = tmp_path / f"run-{together}"
+        run_of(run, data, replace(RECIPE, epochs=1, duplicates_together=together))
+        split = pd.read_csv(run / "split.csv")
+        pairs = split.groupby(split["file"].str[:-5])["split"].nunique()
+        assert len(pairs) == 24
+        apart.append(int((pairs > 1).sum()))
+    assert apart[0] == 0
+    assert apart[1] > 0
+
+
+def test_a_given_split_is_used(films: Path, whole: Path, tmp_path: Path) -> None:
+    given = pd.read_csv(whole / "split.csv")
+    turned = {"train": "train", "validation": "test", "test": "validation"}
+    left_out = given.index[given["split"] == "train"][0]
+    given.assign(split=given["split"].map(turned)).drop(left_out).to_csv(tmp_path / "split.csv", index=False)
+    card = run_of(tmp_path / "run", films, replace(RECIPE, epochs=1), split_file=tmp_path / "split.csv")
+    used = pd.read_csv(tmp_path / "run" / "split.csv")
+    assert (used["split"] == given["split"].map(turned)).drop(left_out).all()
+    assert used["split"][left_out] == "unused"
+    assert card.data["images"] == 39
+    assert "split.csv" in card.split["method"]
+
+
 def test_missing_weights_are_told_before_the_images_are_read(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lungassist.training.journey.gather", None)
-    with pytest.raises(WeightsError, match="no card"):
+    with pytest.raises(UsageError, match="nothing to start from at"):
         run_of(tmp_path / "run", films, replace(RECIPE, start=str(tmp_path / "nowhere")))
     assert status_of(tmp_path / "run")["state"] == "failed"
 
 
-def test_a_run_may_start_from_a_model_of_the_shelf(films: Path, tmp_path: Path) -> None:
-    shelf = tmp_path / "weights" / "binary"
+def test_a_run_may_start_from_a_model_of_the_shelf(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path / "weights"))
     stored = network_of(classes=2)
-    save_model(shelf, stored.state_dict(), card_of(name="binary", classes=(COVID, NORMAL)))
-    recipe = replace(RECIPE, start=str(shelf), groups=("classifier",), epochs=1)
+    save_model(tmp_path / "weights" / "binary", stored.state_dict(), card_of(name="binary", classes=(COVID, NORMAL)))
+    recipe = replace(RECIPE, start="binary", groups=("classifier",), epochs=1)
     card = run_of(tmp_path / "run", films, recipe)
     assert card.classes == CLASSES
-    kept = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["best_weights"]
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "best-0001.ckpt", weights_only=True)
     for key, value in stored.state_dict().items():
         if key.startswith("features.") and value.is_floating_point():
             torch.testing.assert_close(kept[key], value.half().float(), rtol=0, atol=0)
@@ -330,24 +224,69 @@ def test_a_run_may_start_from_a_model_of_the_shelf(films: Path, tmp_path: Path) 
         run_of(tmp_path / "other", films, replace(recipe, architecture="resnet18", groups=("fc",)))
 
 
-def test_the_command_prints_the_cause_and_fails(
-    films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--run-dir", str(tmp_path / "run"), "--start", "scratch", "--model", SMALL]
-    assert main(["--data", str(tmp_path / "nowhere"), *options]) == 1
-    assert "is not a folder" in capsys.readouterr().err
-    assert main(["--data", str(films), *options, "--size", "7"]) == 1
-    assert "32 to 1024" in capsys.readouterr().err
+@pytest.mark.parametrize("from_what", ["run", "checkpoint"])
+def test_a_run_may_start_from_another_run(whole: Path, films: Path, tmp_path: Path, from_what: str) -> None:
+    start = whole if from_what == "run" else whole / "checkpoints" / "last.ckpt"
+    card = run_of(tmp_path / "run", films, replace(RECIPE, start=str(start), epochs=1, learning_rate=1e-7))
+    fresh = run_of(tmp_path / "fresh", films, replace(RECIPE, epochs=1, learning_rate=1e-7))
+    assert card.figures["train"] != fresh.figures["train"]
+    if from_what == "run":  # the run's own table says which images it was trained on: here all of the same split
+        assert card.training["images_seen_by_start"] == {"validation": 0, "test": 0}
+
+
+def test_a_test_image_that_the_start_was_trained_on_is_confessed(whole: Path, films: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, start=str(whole), epochs=1, split_seed=2)
+    card = run_of(tmp_path / "run", films, recipe)
+    before, now = (pd.read_csv(run / "split.csv").set_index("file")["split"] for run in (whole, tmp_path / "run"))
+    seen = int(((before == "train") & (now == "test")).sum())
+    assert seen > 0
+    assert card.training["images_seen_by_start"]["test"] == seen
+    assert any(words.startswith(f"{seen} of the 4 test images were trained on") for words in card.limitations)
+
+
+def test_a_checkpoint_that_is_none_is_named(films: Path, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"no checkpoint")
+    with pytest.raises(WeightsError, match=r"weights\.pth is no checkpoint"):
+        run_of(tmp_path / "run", films, replace(RECIPE, start=str(path)))
+
+
+def test_the_command_prints_the_cause(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--start", "scratch", "--model", SMALL, "--no-duplicates-together"]
+    assert main(["--data", str(tmp_path / "nowhere"), "--run-dir", str(tmp_path / "run"), *options]) == 1
+    assert "is not a folder" in (tmp_path / "run" / "log.txt").read_text()
+    for given, word in (
+        (["--data", str(films), "--run-dir", str(tmp_path / "two"), *options, "--size", "7"], "between 32 and 1024"),
+        (["--data", str(films), "--run-dir", str(tmp_path / "run"), *options], "holds a run already"),
+        (["--run-dir", str(tmp_path / "two"), *options], "--data is needed"),
+        (["--resume", str(tmp_path / "run"), "--epochs", "9"], "--epochs cannot be changed"),
+        (["--resume", str(tmp_path)], "holds no run"),
+    ):
+        assert main(given) == 2
+        assert word in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
 
 
 def test_progress_can_be_followed(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    states: list[str] = []
+    notes: list[dict[str, Any]] = []
     note: Callable[..., None] = RunDirectory.set_status
 
     def noted(run: RunDirectory, state: str, **more: Any) -> None:
-        states.append(state)
+        notes.append({"state": state, **more})
         note(run, state, **more)
 
     monkeypatch.setattr(RunDirectory, "set_status", noted)
-    run_of(tmp_path / "run", films, replace(RECIPE, epochs=1))
-    assert list(dict.fromkeys(states)) == ["preparing", "training", "evaluating", "done"]
+    monkeypatch.setattr("lungassist.training.reporter._SECONDS_BETWEEN", 0.0)
+    run_of(tmp_path / "run", films, replace(RECIPE, epochs=2))
+    assert list(dict.fromkeys(each["state"] for each in notes)) == [
+        "preparing",
+        "reading",
+        "training",
+        "evaluating",
+        "done",
+    ]
+    steps = [(each["epoch"], each["step"]) for each in notes if each.get("step")]
+    assert steps == [(epoch, step) for epoch in (1, 2) for step in (1, 2, 3, 4)]
+    later = [each for each in notes if each.get("step") == 3]
+    assert all(each["images_per_second"] > 0 and each["seconds_left"] > 0 for each in later)
+    assert [each["done"] for each in notes if each["state"] == "evaluating" and "done" in each][-1] == 40

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lungassist.dataset import index_folder, prepare_all, split_by_patient
+from lungassist.dataset import index_folder, open_cache, split_by_patient
 from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from train.normalisation import main, measure
@@ -15,7 +15,7 @@ from train.normalisation import main, measure
 
 def test_mean_and_deviation_are_those_of_the_training_images_alone(films: Path) -> None:
     index = index_folder(films)
-    images = prepare_all(index, Preprocessing(), Settings.from_environment()).images / 255
+    images = np.asarray(open_cache(index, Preprocessing(), Settings.from_environment()).images) / 255
     split = split_by_patient(index.table["label"].tolist(), [""] * len(images), seed=1)
     mean, std = measure(films, None)
     assert mean == pytest.approx(images[split == "train"].mean())

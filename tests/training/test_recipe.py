@@ -20,7 +20,7 @@ REQUIRED = ["--data", "films", "--run-dir", "run"]
         ({"architecture": "resnet51"}, "resnet51"),
         ({"groups": ("layer9",)}, "layer9"),
         ({"groups": ()}, "At least one group"),
-        ({"size": 16}, "32 to 1024"),
+        ({"size": 16}, "between 32 and 1024"),
         ({"normalisation": "none"}, "radiograph"),
         ({"epochs": 0}, "epochs must be between 1 and 1000"),
         ({"epochs": 2.5}, "epochs must be a whole number"),
@@ -50,7 +50,7 @@ def test_json_round_trip() -> None:
 
 
 def test_the_command_lines_defaults_are_the_recipes() -> None:
-    assert recipe_of(parser().parse_args(REQUIRED)) == Recipe()
+    assert recipe_of(vars(parser().parse_args(REQUIRED))) == Recipe()
 
 
 def test_every_setting_can_be_given_on_the_command_line() -> None:
@@ -71,6 +71,13 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         averaging=0.9,
         precision="bfloat16",
         seed=9,
+        workers=2,
+        patience=4,
+        choose_by="validation_loss",
+        class_weights="sqrt",
+        split="random",
+        split_seed=3,
+        duplicates_together=False,
         flip=False,
         rotation=1.0,
         shift=0.01,
@@ -79,12 +86,22 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         degrade=False,
     )
     options = [*REQUIRED, "--model", "alexnet", "--groups", "middle,classifier", "--no-flip", "--no-degrade"]
+    options += ["--no-duplicates-together"]
     for name, value in wanted.to_json().items():
-        if name not in ("architecture", "groups", "flip", "degrade"):
-            options += [f"--{name.replace('_', '-')}", str(value)]
-    assert recipe_of(parser().parse_args(options)) == wanted
+        if name not in ("architecture", "groups") and not isinstance(value, bool):
+            options += [f"--{name.replace('_', '-')}", str(value)]  # --start stands for --start-from
+    assert recipe_of(vars(parser().parse_args(options))) == wanted
+    assert all(value != getattr(Recipe(), name) for name, value in wanted.to_json().items()), "a default proves nothing"
+
+
+def test_every_setting_is_described() -> None:
+    assert list(Recipe.settings()) == list(Recipe().to_json())
+    for setting in Recipe.settings().values():
+        assert setting.help.endswith(".")
+        assert setting.group
+        assert setting.kind not in (int, float) or setting.low is not None
 
 
 def test_the_default_groups_are_the_architectures() -> None:
     options = [*REQUIRED, "--model", "resnet50", "--groups", "default"]
-    assert recipe_of(parser().parse_args(options)).groups == ("layer3", "layer4", "fc")
+    assert recipe_of(vars(parser().parse_args(options))).groups == ("layer3", "layer4", "fc")
