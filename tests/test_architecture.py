@@ -17,7 +17,7 @@ MODULES = sorted((ROOT / "lungassist").rglob("*.py"))
 #: stands on top of all.
 FLOORS = (
     {"classes", "errors", "files", "settings"},
-    {"imaging", "metrics", "overlay", "preprocess"},
+    {"enhance", "imaging", "metrics", "overlay", "preprocess"},
     {"dataset", "device", "evaluation", "explain", "models", "phantom", "phantom_anatomy", "store"},
     {"jobs", "predict", "training"},
     {"triage"},
@@ -81,5 +81,5 @@ def test_the_package_itself_loads_nothing_heavy() -> None:
 
 
 def test_training_runs_on_a_host_without_web_stack_or_dicom() -> None:
-    foreign = ("streamlit", "plotly", "pytorch_grad_cam", "pydicom", "rich", "matplotlib", "sklearn")
+    foreign = ("streamlit", "plotly", "pytorch_grad_cam", "pydicom", "sqlalchemy", "openpyxl")
     assert loaded_by("import lungassist.training.journey, train.finetune", foreign) == []

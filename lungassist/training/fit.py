@@ -13,9 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from lungassist.errors import TrainingError
-from lungassist.preprocess import to_batch
 from lungassist.training import selection
-from lungassist.training.augment import augment
+from lungassist.training.augment import augment_batch
 from lungassist.training.batch_norm import with_clean_statistics
 from lungassist.training.judge import judge
 from lungassist.training.optimisation import class_weights_of
@@ -113,19 +112,27 @@ def _epoch(
     weights = class_weights_of(train.labels, classes, recipe).to(device)
     steps = steps_in_epoch(len(order), recipe.batch_size, fabric.world_size)
     generator = torch.Generator(device)
+    buffer = _buffer(min(recipe.batch_size, len(order)), recipe.size, device)
     _set_modes(state.model)
     while state.step < steps:
         batch = order[state.step * recipe.batch_size : (state.step + 1) * recipe.batch_size]
         # By epoch and step: one after a resume draws what it would have drawn without the interruption.
         seed = _seed(recipe, state.epoch, state.step)
         torch.manual_seed(seed + fabric.global_rank)
-        loss = _step(state, train, batch, recipe, fabric, weights, generator.manual_seed(seed))
+        loss = _step(state, train, batch, recipe, fabric, weights, generator.manual_seed(seed), buffer)
         state.step += 1
         state.seconds = before + time.monotonic() - began
         if device.type == "cpu" or state.step % _STEPS_A_LOOK == 0 or state.step == steps:
             _refuse_no_number(loss, state, recipe)
         if report:
             report(state.step, steps, loss)
+
+
+def _buffer(images: int, side: int, device: torch.device) -> torch.Tensor | None:
+    """On the CPU, room for a batch that every step fills again; fresh room would cost as much as filling it."""
+    if device.type != "cpu":
+        return None
+    return torch.empty(images, 3, side, side).to(memory_format=torch.channels_last)
 
 
 def _seed(recipe: Recipe, epoch: int, step: int) -> int:
@@ -140,12 +147,14 @@ def _step(
     fabric: Fabric,
     weights: torch.Tensor,
     generator: torch.Generator,
+    buffer: torch.Tensor | None,
 ) -> torch.Tensor:
     own = own_slice(len(chosen), fabric)
     images, labels = train.taken(chosen[own], weights.device)
     whole = weights[train.labels[chosen.to(train.labels.device)].to(weights.device)].sum()
-    moved = augment(images, recipe, generator, first=own.start, whole=len(chosen))
-    batch = to_batch(moved, recipe.preprocessing).contiguous(memory_format=torch.channels_last)
+    out = None if buffer is None else buffer[: len(images)]
+    batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)
+    batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
     loss = functional.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing, reduction="sum")
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.

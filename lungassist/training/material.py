@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from lungassist.dataset import (
+    UNREADABLE,
+    UNUSED,
     Audit,
     DatasetIndex,
     PreparedImages,
@@ -30,9 +31,6 @@ from lungassist.training.config import RunConfig
 from lungassist.training.pixels import LabelledImages, Rows
 
 log = logging.getLogger(__name__)
-
-UNREADABLE: Final = "unreadable"
-UNUSED: Final = "unused"
 
 
 @dataclass(frozen=True, slots=True)
