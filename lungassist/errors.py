@@ -85,7 +85,31 @@ class DatasetError(LungAssistError):
     code = "dataset"
 
 
+class CacheError(LungAssistError):
+    """Prepared images cannot be kept on disk: no room, no permission, or the cache is damaged or in use."""
+
+    code = "cache"
+
+
+class StoppedError(LungAssistError):
+    """The user asked for what was going on to stop; what was done until then is kept."""
+
+    code = "stopped"
+
+
 class TrainingError(LungAssistError):
     """A training run ended without a result: loss not finite, memory or disk exhausted."""
 
     code = "training"
+
+
+class StoreError(LungAssistError):
+    """The database cannot be used: locked, read-only, damaged, unreachable, or of a newer LungAssist."""
+
+    code = "store"
+
+
+class JobError(LungAssistError):
+    """A job cannot be had as asked: unknown, in another state, or its folder is in use."""
+
+    code = "job"

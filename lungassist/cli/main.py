@@ -53,6 +53,8 @@ def _command(arguments: argparse.Namespace) -> int:
         from lungassist.cli.triage import run
     elif arguments.command == "models":
         from lungassist.cli.models import run
+    elif arguments.command == "jobs":
+        from lungassist.cli.jobs import run
     else:
         from lungassist.cli.phantoms import run
     return run(arguments)

@@ -11,7 +11,7 @@ from typing import Any
 from rich.text import Text
 
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
-from lungassist.cli.output import name_cell, new_table, output_console, write_json_line
+from lungassist.cli.tables import name_cell, new_table, output_console, write_json_line
 from lungassist.errors import LungAssistError
 from lungassist.imaging.wording import megabytes
 from lungassist.models.card import Card

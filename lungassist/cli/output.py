@@ -1,27 +1,21 @@
-"""How results are written: JSON lines as they come, or a table at the end; and the progress bar beside them."""
+"""How findings are written: JSON lines as they come, or a table at the end; and the progress bar beside them."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Protocol
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from lungassist.classes import spoken
 from lungassist.cli.parser import NOTICE
-from lungassist.imaging.wording import shown
+from lungassist.cli.tables import name_cell, new_table, output_console, write_json_line
 from lungassist.triage import Finding, Refused
-
-#: A pipe has no width; a table there is as wide as its cells.
-_UNBOUNDED: Final = 100_000
 
 
 class Output(Protocol):
@@ -32,12 +26,6 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Write what is still held."""
-
-
-def write_json_line(value: Mapping[str, Any]) -> None:
-    """Write one object on one line of standard output, at once. ASCII, so that any name and any encoding will do."""
-    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
-    sys.stdout.flush()
 
 
 class JsonLines:
@@ -94,25 +82,6 @@ class ResultTable:
             soft_wrap=True,
             markup=False,
         )
-
-
-def output_console() -> Console:
-    """Standard output: coloured and as wide as the terminal, or plain and unbounded in a pipe."""
-    width = None if sys.stdout.isatty() else _UNBOUNDED
-    return Console(file=sys.stdout, highlight=False, width=width)
-
-
-def new_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are set flush right."""
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    return table
-
-
-def name_cell(name: str) -> Text:
-    """A file's name on one line, whatever it holds, and never read as markup."""
-    return Text(shown(name))
 
 
 @contextmanager

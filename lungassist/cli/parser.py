@@ -22,6 +22,7 @@ examples:
   python -m lungassist triage demo --heatmaps maps
   python -m lungassist triage study.dcm ward.zip --json > findings.jsonl
   python -m lungassist models
+  python -m lungassist jobs
 """
 
 _TRIAGE: Final = f"""\
@@ -52,6 +53,31 @@ exit status:
   1  at least one is broken, or there is none
 """
 
+JOB_ACTIONS: Final = ("list", "show", "cancel", "resume", "delete", "log")
+
+_JOBS: Final = """\
+Show and steer training jobs; they run on, with or without the app. Every call also starts what waits and can start.
+"""
+
+_JOBS_MORE: Final = """\
+actions:
+  list          every job, newest first (default)
+  show ID       one job
+  cancel ID     stop it; its last checkpoint stays
+  resume ID     go on with one that failed or was cancelled
+  delete ID     forget one that does not run; with --with-run, remove its run directory too
+  log ID        the end of what it printed
+
+with --json, each job is one line of standard output:
+  id, kind, title, state (queued, running, cancelling, done, failed, cancelled), cause, resource, position (in the
+  queue, or null), host, pid, run_dir, arguments, created, started, ended (ISO 8601, UTC, or null), details
+
+exit status:
+  0  done
+  1  the job or the database refused; standard error says why
+  2  wrong usage
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -68,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     _add_models(_command(commands, "models", "list the trained models and check them", models, _MODELS_MORE))
     phantoms = "Write a synthetic chest X-ray of each class, to try LungAssist without an image of one's own."
     _add_phantoms(_command(commands, "phantoms", "write synthetic chest X-rays to try with", phantoms, None))
+    _add_jobs(_command(commands, "jobs", "list, stop and resume training jobs", _JOBS, _JOBS_MORE))
     return top
 
 
@@ -112,6 +139,14 @@ def _add_models(p: argparse.ArgumentParser) -> None:
 def _add_phantoms(p: argparse.ArgumentParser) -> None:
     p.add_argument("folder", type=Path, metavar="DIR", help="where to write; made if it is not there")
     p.add_argument("--dicom", action="store_true", help="write DICOM files instead of PNG")
+
+
+def _add_jobs(p: argparse.ArgumentParser) -> None:
+    p.add_argument("action", nargs="?", choices=JOB_ACTIONS, default="list", help="what to do (default: %(default)s)")
+    p.add_argument("id", nargs="?", type=_at_least_one, metavar="ID", help="the job's number, for all but list")
+    p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
+    p.add_argument("--with-run", action="store_true", help="with delete: remove the run directory too")
+    p.add_argument("--lines", type=_at_least_one, default=40, metavar="N", help="with log: how many (default: 40)")
 
 
 def _at_least_one(text: str) -> int:

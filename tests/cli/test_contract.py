@@ -18,7 +18,7 @@ from lungassist.overlay import COLOUR_MAPS as KNOWN_COLOUR_MAPS
 
 from .conftest import ROOT, Command, objects
 
-COMMANDS = ("triage", "models", "phantoms")
+COMMANDS = ("triage", "models", "phantoms", "jobs")
 
 
 def status_of(*arguments: object) -> int:
