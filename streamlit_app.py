@@ -12,6 +12,7 @@ st.html("<style>.stMainBlockContainer {padding: 3.5rem 2rem 2rem}</style>")
 page = st.navigation(
     [
         st.Page("pages/triage.py", title="Triage", icon=":material/radiology:", default=True),
+        st.Page("pages/training.py", title="Training", icon=":material/model_training:"),
         st.Page("pages/models.py", title="Models", icon=":material/fact_check:"),
     ],
     position="top",

@@ -8,6 +8,7 @@ import streamlit as st
 from lungassist.classes import spoken
 from lungassist.models.card import Card
 from pages.parts import session
+from pages.parts.frame import ensure_frame
 
 
 def main() -> None:
@@ -68,4 +69,5 @@ def _confusion(test: dict[str, list[list[int]]], classes: tuple[str, ...]) -> pd
     return pd.DataFrame(test.get("confusion_matrix", []), index=names, columns=names)
 
 
+ensure_frame()
 main()

@@ -10,6 +10,7 @@ from lungassist.predict import Classifier
 from lungassist.worklist import Worklist
 from pages.parts import session
 from pages.parts.finding import show_models_side_by_side, show_study
+from pages.parts.frame import ensure_frame
 from pages.parts.table import show_worklist
 
 
@@ -108,4 +109,5 @@ def _triage(here: Worklist, model: Classifier, method: str) -> None:
     bar.empty()
 
 
+ensure_frame()
 main()

@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 #: A command's exit status after a signal is this and the signal's number.
 _SIGNALLED: Final = 128
-#: What may be said beside --resume or --run: it changes no result.
-_BESIDE_RESUME: Final = frozenset({"resume", "run", "checkpoint_seconds"})
+#: What may be said beside --resume: it changes no result.
+_BESIDE_RESUME: Final = frozenset({"resume", "checkpoint_seconds"})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,8 +43,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--metadata", type=Path, help="CSV with file, patient_id, source and further columns")
     p.add_argument("--split-file", type=Path, help="CSV with file and split, to be used instead of a new split")
     p.add_argument("--run-dir", type=Path, help="where everything about the run goes; a new folder")
-    p.add_argument("--resume", type=Path, metavar="RUN", help="go on with the run in this folder, exactly")
-    p.add_argument("--run", type=Path, metavar="RUN", help="start or go on with a run whose config.json is there")
+    p.add_argument(
+        "--resume", type=Path, metavar="RUN", help="go on, exactly, with the run in this folder (or start it)"
+    )
     p.add_argument("--name", help="name in weights/ (default: the architecture's)")
     p.add_argument("--device", help="cpu, cuda or auto (default)")
     p.add_argument("--checkpoint-seconds", type=float, help="between checkpoints within an epoch (default 60)")
@@ -91,7 +92,7 @@ def prepared_run(given: dict[str, Any]) -> RunDirectory:
     Raises:
         UsageError: options that contradict each other, or a folder that holds a run already.
     """
-    going_on = given.get("resume") or given.get("run")
+    going_on = given.get("resume")
     if going_on is not None:
         if surplus := sorted(set(given) - _BESIDE_RESUME):
             raise UsageError(

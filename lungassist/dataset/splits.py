@@ -182,8 +182,8 @@ def split_by_patient(
         sizes = rows["patient"].value_counts().sort_index()
         if len(sizes) < len(SPLITS):
             raise DatasetError(
-                f"The class {label!r} has images of {len(sizes)} patient(s); at least 3 are needed, "
-                "so that train, validation and test each get one."
+                f"The class {label!r} has images of {len(sizes)} patient(s); at least 3 are needed, so that train, "
+                "validation and test each get one. Near duplicates that are kept together count as one patient."
             )
         where |= _deal(sizes, np.asarray(shares) * len(rows), rng)
     return np.asarray(frame["patient"].map(where), dtype=np.str_)

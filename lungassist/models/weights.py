@@ -35,11 +35,14 @@ class ShelfEntry:
 
 
 def read_shelf(weights_dir: Path) -> list[ShelfEntry]:
-    """List every folder of `weights_dir` that holds a card or weights, sorted by name; weights are not opened."""
+    """List every folder of `weights_dir` that holds a card or weights, sorted by name; weights are not opened.
+
+    What begins with a dot is not on the shelf: models that are being put there, and those that were replaced.
+    """
     if not weights_dir.is_dir():
         return []
-    folders = [p for p in sorted(weights_dir.iterdir()) if (p / CARD_FILE).exists() or (p / WEIGHTS_FILE).exists()]
-    return [_entry(folder) for folder in folders]
+    folders = [path for path in sorted(weights_dir.iterdir()) if not path.name.startswith(".")]
+    return [_entry(p) for p in folders if (p / CARD_FILE).exists() or (p / WEIGHTS_FILE).exists()]
 
 
 def _entry(folder: Path) -> ShelfEntry:

@@ -25,9 +25,10 @@ from lungassist.dataset import (
     open_cache,
     read_split,
 )
-from lungassist.errors import DatasetError
+from lungassist.errors import DatasetError, StoppedError
 from lungassist.settings import Settings
 from lungassist.training.config import RunConfig
+from lungassist.training.failures import StopRequest
 from lungassist.training.pixels import LabelledImages, Rows
 
 log = logging.getLogger(__name__)
@@ -79,15 +80,22 @@ def gather(
     settings: Settings,
     *,
     progress: Callable[[int, int], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    stop: StopRequest | None = None,
 ) -> Material:
     """Read, prepare, audit and split every image of `index`.
 
     Raises:
         DatasetError: a class has no readable image, or too few patients for three splits.
+        CancelledError: somebody asked the run to end; what was prepared until then is kept.
     """
     recipe = config.recipe
-    prepared = open_cache(index, recipe.preprocessing, settings, workers=recipe.workers, progress=progress, stop=stop)
+    stop = stop or StopRequest()
+    try:
+        prepared = open_cache(
+            index, recipe.preprocessing, settings, workers=recipe.workers, progress=progress, stop=stop
+        )
+    except StoppedError:
+        stop.end()
     for file, reason in prepared.unreadable.items():
         log.warning("left out %s: %s", file, reason)
     usable = index.table[prepared.readable]

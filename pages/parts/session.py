@@ -9,11 +9,15 @@ import streamlit as st
 from lungassist.device import choose_device
 from lungassist.imaging import Study, expand_upload
 from lungassist.imaging.clutter import is_clutter
+from lungassist.jobs import is_held
 from lungassist.models.weights import ShelfEntry, choose_model, read_shelf
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
 from lungassist.worklist import Worklist
+
+#: The one that torch calls `cuda`.
+_TRIAGE_GPU = "gpu:0"
 
 PHANTOMS = (("Normal", 3), ("COVID", 5), ("Lung_Opacity", 7), ("Viral Pneumonia", 11))
 
@@ -36,12 +40,19 @@ def default_model() -> str:
 def classifier(name: str) -> Classifier:
     """A loaded model, shared by all sessions; a retrained one of the same name is loaded afresh."""
     folder = settings().weights_dir / name
-    return _classifier(str(folder), (folder / "card.json").stat().st_mtime_ns)
+    return _classifier(str(folder), (folder / "card.json").stat().st_mtime_ns, device())
+
+
+def device() -> str:
+    """What triage computes on: the GPU if there is one, unless a job holds it."""
+    wanted = choose_device("auto").type
+    return "cpu" if wanted == "cuda" and is_held(_TRIAGE_GPU, settings()) else wanted
 
 
 @st.cache_resource(show_spinner="Loading the model…", max_entries=6)
-def _classifier(folder: str, _changed: int) -> Classifier:
-    return Classifier.load(Path(folder), choose_device("auto"))
+def _classifier(folder: str, changed: int, on: str) -> Classifier:
+    del changed  # it is part of the key
+    return Classifier.load(Path(folder), choose_device(on))
 
 
 def worklist() -> Worklist:

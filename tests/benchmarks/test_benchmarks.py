@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from benchmarks import explain, startup, timing, triage
+from benchmarks import explain, input_pipeline, startup, timing, triage
 
 MACHINE = {"processor", "cores", "threads", "load", "python", "torch", "system"}
 
@@ -86,3 +87,18 @@ def test_a_ratio_is_the_median_of_rounds_not_the_ratio_of_medians() -> None:
     assert timings.ratio("ours", "base") == 2.0
     assert timings.ratio_of_fastest("ours", "base") == 1.0
     assert timings.milliseconds() == {"ours": 3000.0, "base": 1000.0}
+
+
+def test_the_input_pipeline_is_held_against_torchvisions(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert input_pipeline.main(["--quick", "--json", "--workers", "1"]) == 0
+    result = printed(capsys)
+    assert (result["images"], result["data"], result["workers"]) == (16, "synthetic", 1)
+    assert set(result["images_per_second"]) == {"torchvision", "lungassist"}
+    assert result["times_torchvision"] > 0
+    data = input_pipeline.write_database(tmp_path, 8)
+    assert sorted(path.relative_to(data).as_posix() for path in data.glob("COVID/*/*")) == [
+        "COVID/images/COVID-1.png",
+        "COVID/images/COVID-2.png",
+    ]
+    assert input_pipeline.main(["--quick", "--workers", "1", "--data", str(data)]) == 0
+    assert "8 images (a folder)" in capsys.readouterr().out

@@ -24,7 +24,7 @@ def queued(home: Path) -> Iterator[Job]:
     yield board.submit(
         kind="finetune",
         title="quick [bold]run\x1b[31m",
-        arguments=("train.finetune", "--run", str(settings.runs_dir / "a")),
+        arguments=("train.finetune", "--resume", str(settings.runs_dir / "a")),
         run_dir=settings.runs_dir / "a",
         resource="cpu",
         details={"preset": "quick"},

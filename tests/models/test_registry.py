@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from lungassist.errors import UsageError
-from lungassist.models.registry import ARCHITECTURES, architecture, build, group_names, parameters_of
+from lungassist.models.registry import (
+    ARCHITECTURES,
+    architecture,
+    build,
+    group_names,
+    parameter_shares,
+    parameters_of,
+)
 from tests.drawn import network_of
 
 NAMES = tuple(ARCHITECTURES)
@@ -112,3 +119,13 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
 def test_groups_that_do_not_exist_are_refused_with_the_known_ones(groups: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=r"ResNet18.*layer4, fc"):
         group_names(architecture("resnet18"), groups)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shares_of_the_groups_are_those_of_their_parameters(name: str) -> None:
+    network, shares = skeleton(name), parameter_shares(name)
+    assert list(shares) == list(architecture(name).groups)
+    assert sum(shares.values()) == pytest.approx(1)
+    for group, share in shares.items():
+        own = count(parameters_of(network, architecture(name), (group,)))
+        assert share == pytest.approx(own / count([network]))

@@ -97,7 +97,7 @@ def test_memory_that_runs_out_names_the_batch_size_that_would_fit(films: Path, t
     run = RunDirectory(tmp_path / "run")
     run.prepare(config_of(films, replace(RECIPE, size=448, batch_size=32, averaging=0.0)))
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, "--run", str(run.path)],
+        [sys.executable, "-c", LIMITED, "--resume", str(run.path)],
         cwd=ROOT,
         env=environment(),
         capture_output=True,

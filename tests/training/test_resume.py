@@ -44,7 +44,7 @@ def copied(straight: Path, tmp_path: Path) -> Path:
 
 
 def command(run_dir: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "train.finetune", "--run", str(run_dir), *options]
+    return [sys.executable, "-m", "train.finetune", "--resume", str(run_dir), *options]
 
 
 def environment() -> dict[str, str]:
@@ -152,7 +152,7 @@ def test_a_file_that_may_not_grow_is_a_full_disk(films: Path, tmp_path: Path) ->
     limited += "resource.setrlimit(resource.RLIMIT_FSIZE,(2**20,2**20));"
     limited += "from train.finetune import main;sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", limited, "--run", str(run.path)],
+        [sys.executable, "-c", limited, "--resume", str(run.path)],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
