@@ -18,8 +18,10 @@ from lungassist.explain import CLASS_BLIND, METHODS, ChannelWeights, class_gradi
 from lungassist.models.registry import architecture, build
 from lungassist.predict import Classifier
 from lungassist.preprocess import to_batch
-from lungassist.training.fit import LabelledImages, fit, start
+from lungassist.training.fit import fit
+from lungassist.training.pixels import LabelledImages
 from lungassist.training.recipe import Recipe
+from lungassist.training.state import start
 from tests.drawn import SMALL, card_of, network_of
 
 PACKAGE = {

@@ -46,13 +46,15 @@ def carry_out(
     prepare: Callable[[], RunDirectory],
     is_done: Callable[[RunDirectory], bool],
     work: Callable[[RunDirectory, StopRequest], object],
+    *,
+    level: int = logging.INFO,
 ) -> int:
     """Prepare one run and carry it out.
 
     Returns:
         The exit status: 0 done, 1 failed, 2 wrong usage, 128 and the signal's number when stopped.
     """
-    start_log()
+    start_log(level)
     try:
         run = prepare()
     except LungAssistError as error:

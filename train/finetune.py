@@ -12,22 +12,18 @@ import logging
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from lungassist.errors import LungAssistError, UsageError
+from lungassist.errors import UsageError
 from lungassist.training.config import RunConfig
-from lungassist.training.failures import CancelledError, StopRequest
+from lungassist.training.failures import StopRequest
 from lungassist.training.journey import finetune
 from lungassist.training.recipe import Recipe, Setting
 from lungassist.training.run import RunDirectory
+from train.command import add_setting, carry_out
 
-log = logging.getLogger(__name__)
-
-#: A command's exit status after a signal is this and the signal's number.
-_SIGNALLED: Final = 128
 #: What may be said beside --resume: it changes no result.
 _BESIDE_RESUME: Final = frozenset({"resume", "checkpoint_seconds"})
 
@@ -55,22 +51,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(p: argparse.ArgumentParser, setting: Setting) -> None:
-    flags = [f"--{setting.name.replace('_', '-')}"]
-    if setting.name == "architecture":
-        flags.insert(0, "--model")
-    if setting.name == "start":  # torchrun takes --start for an option of its own, cut short
-        flags = ["--start-from"]
-    if setting.kind is bool:
-        text = f"{setting.help} Default: {'yes' if setting.default else 'no'}."
-        p.add_argument(*flags, action=argparse.BooleanOptionalAction, help=text)
-    elif setting.kind is tuple:
+    if setting.kind is tuple:
         text = f"{setting.help} Comma-separated; 'default' for the paper's. Default: {','.join(setting.default)}."
-        p.add_argument(*flags, help=text.replace("%", "%%"))
+        p.add_argument(f"--{setting.name}", help=text)
+    elif setting.name == "start":  # torchrun takes --start for an option of its own, cut short
+        p.add_argument("--start-from", dest="start", help=f"{setting.help} Default: {setting.default}.")
+    elif setting.name == "architecture":
+        text = f"{setting.help} Default: {setting.default}."
+        p.add_argument("--model", "--architecture", dest="architecture", choices=setting.choices, help=text)
     else:
-        span = f" {setting.low:g} to {setting.high:g}." if setting.low is not None else ""
-        text = f"{setting.help}{span} Default: {setting.default}."
-        choices = setting.choices or None
-        p.add_argument(*flags, dest=setting.name, type=setting.kind, choices=choices, help=text.replace("%", "%%"))
+        add_setting(p, setting)
 
 
 def recipe_of(given: dict[str, Any]) -> Recipe:
@@ -133,53 +123,13 @@ def _wait_for(path: Path, seconds: float = 60.0) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; returns the exit status: 0 done, 1 failed, 2 wrong usage, 128 and the signal's number when stopped."""
-    warnings.filterwarnings("ignore", module="lightning.*")
-    logging.basicConfig(
-        level=logging.INFO if _is_first() else logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stderr
-    )
     given = vars(parser().parse_args(argv))
-    try:
-        run = prepared_run(given)
-    except LungAssistError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    if run.is_done:
-        sys.stderr.write(f"The run in {run.path} is done already; its model is in {run.model}.\n")
-        return 0
-    _log_to(run.log)
-    stop = StopRequest()
-    try:
-        with stop.listening():
-            finetune(run, stop=stop, seconds_between_checkpoints=given.get("checkpoint_seconds", 60.0))
-    except CancelledError as error:
-        log.info("%s", error)
-        return _SIGNALLED + error.signal_number
-    except LungAssistError as error:
-        log.error("%s", error, exc_info=error.__cause__ is not None)
-        return 1
-    except Exception:
-        log.exception("The run ended with an error that nobody foresaw.")
-        raise
-    return 0
 
+    def work(run: RunDirectory, stop: StopRequest) -> None:
+        finetune(run, stop=stop, seconds_between_checkpoints=given.get("checkpoint_seconds", 60.0))
 
-def _log_to(path: Path) -> None:
-    """Write the log into the run's directory too, unless that is where standard error goes already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path, encoding="utf-8")
-    here, there = os.fstat(sys.stderr.fileno()) if _is_file(sys.stderr) else None, path.stat()
-    if here is not None and (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
-        handler.close()
-        return
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger().addHandler(handler)
-
-
-def _is_file(stream: Any) -> bool:
-    try:
-        return isinstance(stream.fileno(), int)
-    except (OSError, ValueError, AttributeError):
-        return False
+    level = logging.INFO if _is_first() else logging.WARNING
+    return carry_out(lambda: prepared_run(given), lambda run: run.is_done, work, level=level)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,8 +21,8 @@ _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TORCH_WRITER: Final = ("PytorchStreamWriter failed writing", "file write failed", "unexpected pos")
 #: The last is oneDNN's word, on the CPU.
 _TORCH_MEMORY: Final = ("can't allocate memory", "out of memory", "not enough memory", "could not create a primitive")
-#: Below this there is no room for anything.
-_LITTLE: Final = 64 * 1024**2
+#: Seconds within which signals are one wish.
+_SAME_WISH: Final = 2.0
 
 
 class CancelledError(LungAssistError):
@@ -54,11 +55,21 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Listen inside; a second signal ends the process the usual way."""
+        """Listen inside; a second signal, some seconds after the first, ends the process the usual way.
+
+        At once it would be the same wish told twice: a terminal and a parent both pass on what is typed, and the kernel
+        tells of a parent's end once for each of its threads.
+        """
+        first = 0.0
 
         def remember(number: int, _frame: FrameType | None) -> None:
-            self.signal_number = number
-            signal.signal(number, signal.SIG_DFL)
+            nonlocal first
+            now = time.monotonic()
+            if not self.signal_number:
+                self.signal_number, first = number, now
+            elif now - first > _SAME_WISH:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
 
         before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -60,6 +60,7 @@ def kill_when(run_dir: Path, ready: Any, number: int = signal.SIGKILL) -> subpro
     while not ready() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.001)
     process.send_signal(number)
+    process.send_signal(number)  # what is typed comes from the terminal and from the parent: one wish, told twice
     process.wait(timeout=60)
     return process
 
