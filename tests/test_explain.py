@@ -258,7 +258,7 @@ def finder() -> Classifier:
         architecture="resnet18",
         start="scratch",
         size=64,
-        epochs=3,
+        epochs=5,
         batch_size=16,
         learning_rate=2e-3,
         weight_decay=0.01,
@@ -271,7 +271,7 @@ def finder() -> Classifier:
     )
     torch.manual_seed(1)
     network = build("resnet18", 2)
-    # What the last layer starts with is no evidence, and three epochs are too few to forget it.
+    # What the last layer starts with is no evidence, and a few epochs are too few to forget it.
     nn.init.zeros_(network.get_parameter("fc.weight"))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
