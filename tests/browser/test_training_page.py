@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 #: Milliseconds. A job runs niced, and the machine may be busy with something else.
 PATIENCE = 600_000
+#: For the page itself, on a machine whose cores are busy with the job and with everything else.
+PAUSE = 120_000
 
 _A_CLASS = 24
 
@@ -62,8 +65,9 @@ def environment(places: Settings) -> dict[str, str]:
 
 def launch_quick(page: Page, url: str, epochs: int) -> None:
     """Choose the preset and launch it; at the end the run is on the page."""
+    page.set_default_timeout(PAUSE)
     page.goto(f"{url}/training")
-    page.get_by_role("combobox", name="Preset").click(timeout=60_000)
+    page.get_by_role("combobox", name="Preset").click()
     page.get_by_role("option", name="Quick", exact=True).click()
     field = page.get_by_role("spinbutton", name="Epochs")
     field.fill(str(epochs))
@@ -84,7 +88,7 @@ def promote_and_triage(page: Page, name: str, study: bytes) -> None:
     page.get_by_role("combobox", name="Model").click()
     page.get_by_role("option", name=name).click()
     page.set_input_files("input[type=file]", [{"name": "chest", "mimeType": "image/png", "buffer": study}])
-    page.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    page.locator(".viewer[data-decoded='1']").wait_for()
     page.get_by_text(f"Model {name} 1.0").first.wait_for()
 
 
@@ -106,18 +110,18 @@ def test_a_run_outlives_the_app_is_promoted_and_triaged_with(
 ) -> None:
     shutil.copytree(films, places.data_roots[0] / "films")
     first = serve(APP, environment(places), fresh=True)
-    launch_quick(browser_page, first, epochs=3)
-    browser_page.get_by_text("Epoch 1 of 3").wait_for(timeout=PATIENCE)
+    launch_quick(browser_page, first, epochs=20)
+    browser_page.get_by_text(re.compile(r"Epoch \d+ of 20")).first.wait_for(timeout=PATIENCE)
     kill(first)
     (job,) = JobBoard.open(places).jobs()
     assert job.state == "running"
     assert job.pid is not None and psutil.pid_exists(job.pid)
     second = serve(APP, environment(places), fresh=True)
     browser_page.goto(f"{second}/training?job=1")
-    browser_page.get_by_role("heading", name="1 · quick").wait_for(timeout=60_000)
+    browser_page.get_by_role("heading", name="1 · quick").wait_for()
     browser_page.get_by_text("no medical device").wait_for()
     done(browser_page)
-    browser_page.get_by_text("Over-fitting gap after epoch 3").wait_for()
+    browser_page.get_by_text("Over-fitting gap after epoch 20").wait_for()
     promote_and_triage(browser_page, "from-films", phantom_png("Normal", 3, 256))
     assert browser_page.outside == []
 
