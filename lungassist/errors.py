@@ -113,3 +113,9 @@ class JobError(LungAssistError):
     """A job cannot be had as asked: unknown, in another state, or its folder is in use."""
 
     code = "job"
+
+
+class PredictionsError(LungAssistError):
+    """A table of predictions cannot be used, or tables cannot be compared as asked."""
+
+    code = "predictions"

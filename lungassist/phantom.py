@@ -54,6 +54,18 @@ def phantom(kind: str, seed: int, size: int = 512) -> NDArray[np.uint8]:
     return np.asarray(np.rint(_drawn(kind, seed, size) * 255), np.uint8)
 
 
+def drawn_lungs(kind: str, seed: int) -> Plane:
+    """The lungs of `phantom(kind, seed)` as a plane `(SIDE, SIDE)` in [0, 1]: the truth for what looks for lungs.
+
+    Raises:
+        UsageError: as `phantom`.
+    """
+    _check_kind(kind)
+    random = np.random.default_rng((seed, CLASSES.index(kind)))
+    right, left = lungs_of(_build(kind, random), random)
+    return np.maximum(right, left)
+
+
 def phantom_png(kind: str, seed: int, size: int = 512) -> bytes:
     """Return `phantom` as the bytes of an 8-bit grey PNG."""
     return png_bytes(phantom(kind, seed, size))
@@ -128,8 +140,7 @@ def _image_module(size: int) -> dict[str, Any]:
 
 def _drawn(kind: str, seed: int, size: int) -> Plane:
     """Return the marked picture `(size, size)` float32 in [0, 1]."""
-    if kind not in CLASSES:
-        raise UsageError(f"A phantom is one of {', '.join(CLASSES)}; there is none of {kind!r}.")
+    _check_kind(kind)
     if size < 64:
         raise UsageError(f"A phantom has a side of at least 64 pixels; {size} was asked for.")
     random = np.random.default_rng((seed, CLASSES.index(kind)))
@@ -141,6 +152,11 @@ def _drawn(kind: str, seed: int, size: int) -> Plane:
     picture = cv2.resize(_developed(matter), (size, size), interpolation=cv2.INTER_AREA)
     grain = cv2.GaussianBlur(random.normal(0, 1, (size, size)).astype(np.float32), (0, 0), 0.7)
     return _marked(np.asarray(np.clip(picture + 0.013 * grain, 0, 1), np.float32))
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in CLASSES:
+        raise UsageError(f"A phantom is one of {', '.join(CLASSES)}; there is none of {kind!r}.")
 
 
 def _build(kind: str, random: np.random.Generator) -> Build:

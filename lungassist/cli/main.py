@@ -55,6 +55,10 @@ def _command(arguments: argparse.Namespace) -> int:
         from lungassist.cli.models import run
     elif arguments.command == "jobs":
         from lungassist.cli.jobs import run
+    elif arguments.command == "evaluate":
+        from lungassist.cli.evaluate import run
+    elif arguments.command == "compare":
+        from lungassist.cli.compare import run
     else:
         from lungassist.cli.phantoms import run
     return run(arguments)

@@ -13,6 +13,8 @@ from lungassist.classes import CLASSES
 METHODS: Final = ("gradcam", "hirescam", "gradcam++", "eigencam")
 COLOUR_MAPS: Final = ("inferno", "viridis", "magma", "jet")
 DEVICES: Final = ("auto", "cpu", "cuda")
+#: `dataset.SPLITS`, likewise.
+SPLITS: Final = ("train", "validation", "test")
 
 NOTICE: Final = "Decision support only: no medical device, no stand-alone diagnosis."
 
@@ -22,6 +24,8 @@ examples:
   python -m lungassist triage demo --heatmaps maps
   python -m lungassist triage study.dcm ward.zip --json > findings.jsonl
   python -m lungassist models
+  python -m lungassist evaluate --model resnet18 --data COVID-19_Radiography_Dataset --out tables
+  python -m lungassist compare tables/*.csv --html comparison.html
   python -m lungassist jobs
 """
 
@@ -78,6 +82,48 @@ exit status:
   2  wrong usage
 """
 
+_EVALUATE: Final = f"""\
+Ask models about every image of a folder, CLASS/images/* or CLASS/*, and write a table of predictions for each.
+What was interrupted goes on when it is started again. {NOTICE}
+"""
+
+_EVALUATE_MORE: Final = """\
+writes into DIR, a model: NAME.csv, the table (file, label, patient_id, split, source, ..., model, version, and a
+probability_CLASS for each class), and NAME.json, what it was made of.
+
+which split an image is in:
+  --split FILE   as the file says; images that it does not name are left out
+  otherwise      as in the model's training, for images that it was trained with; all others are test
+
+with --json, each model is one line of standard output:
+  model, version, table (a path), images, unreadable (file: reason), seconds, resumed, notes (sentences)
+
+exit status:
+  0  every image was used
+  1  at least one could not be read, or the folder cannot be used
+  2  nothing was started: wrong usage, or no usable model
+"""
+
+_COMPARE: Final = f"""\
+Compare models by their tables of predictions: figures with 95 % intervals, the paper's rule and its reason, paired
+tests, operating points, slices, and the paper's published rows beside. {NOTICE}
+"""
+
+_COMPARE_MORE: Final = """\
+A table is what `evaluate` or training writes, or one made elsewhere: CSV or Parquet, a row an image, with the columns
+  file, label, probability_CLASS for every class (in [0, 1], summing to 1); and where known patient_id, split (train,
+  validation, test), model, version, and any other by which to slice, such as source
+
+with --json, the comparison is one line of standard output:
+  split, classes, resamples, seed, notes, leaderboard, choice, published, per_class, confusion, tests,
+  operating_points, slices, lung_shares
+
+exit status:
+  0  done
+  1  a table cannot be used, or the tables cannot be compared
+  2  wrong usage
+"""
+
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
@@ -94,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     _add_models(_command(commands, "models", "list the trained models and check them", models, _MODELS_MORE))
     phantoms = "Write a synthetic chest X-ray of each class, to try LungAssist without an image of one's own."
     _add_phantoms(_command(commands, "phantoms", "write synthetic chest X-rays to try with", phantoms, None))
+    _add_evaluate(_command(commands, "evaluate", "write models' predictions of a folder", _EVALUATE, _EVALUATE_MORE))
+    _add_compare(_command(commands, "compare", "compare models by their predictions", _COMPARE, _COMPARE_MORE))
     _add_jobs(_command(commands, "jobs", "list, stop and resume training jobs", _JOBS, _JOBS_MORE))
     return top
 
@@ -141,6 +189,49 @@ def _add_phantoms(p: argparse.ArgumentParser) -> None:
     p.add_argument("--dicom", action="store_true", help="write DICOM files instead of PNG")
 
 
+def _add_evaluate(p: argparse.ArgumentParser) -> None:
+    names = "folders of weights/, or any with a card.json, such as a run's model (default: the bundled model)"
+    p.add_argument("--model", nargs="+", metavar="NAME", help=names)
+    p.add_argument("--data", type=Path, required=True, metavar="DIR", help="the folder of the class folders")
+    p.add_argument("--metadata", type=Path, metavar="CSV", help="file, and patient_id, source, ... where known")
+    p.add_argument(
+        "--split", type=Path, metavar="FILE", help="a CSV with file, label, split, such as a run's split.csv"
+    )
+    p.add_argument("--only", nargs="+", choices=SPLITS, help="leave the images of other splits out")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write; made if it is not there")
+    lungs = "also find how much of each finding's Grad-CAM evidence lies inside the lungs (slower; for `compare`)"
+    p.add_argument("--lungs", action="store_true", help=lungs)
+    p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
+    machine = p.add_argument_group("computing")
+    machine.add_argument("--batch-size", type=_at_least_one, metavar="N", help="images per pass (default: 32)")
+    machine.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: %(default)s)")
+    machine.add_argument(
+        "--workers", type=_at_least_one, default=4, metavar="N", help="threads that read images (default: %(default)s)"
+    )
+
+
+def _add_compare(p: argparse.ArgumentParser) -> None:
+    p.add_argument("tables", nargs="+", type=Path, metavar="TABLE", help="a table of predictions, CSV or Parquet")
+    p.add_argument("--split", choices=SPLITS, default="test", help="the images to compare on (default: %(default)s)")
+    common = "compare on those images alone that every model has seen"
+    p.add_argument("--common", action="store_true", help=common)
+    p.add_argument("--slice", action="append", metavar="COLUMN", help="slice by this column; default: all that can be")
+    p.add_argument(
+        "--sensitivity",
+        type=_share,
+        default=0.99,
+        metavar="S",
+        help="the operating points' target, above 0 and at most 1 (default: %(default)s)",
+    )
+    p.add_argument(
+        "--resamples", type=_at_least_one, default=2000, metavar="N", help="of the bootstrap (default: %(default)s)"
+    )
+    p.add_argument("--seed", type=int, default=1, help="of the bootstrap (default: %(default)s)")
+    written = p.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="write one JSON object instead of tables")
+    written.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page into FILE")
+
+
 def _add_jobs(p: argparse.ArgumentParser) -> None:
     p.add_argument("action", nargs="?", choices=JOB_ACTIONS, default="list", help="what to do (default: %(default)s)")
     p.add_argument("id", nargs="?", type=_at_least_one, metavar="ID", help="the job's number, for all but list")
@@ -153,4 +244,11 @@ def _at_least_one(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
     return value

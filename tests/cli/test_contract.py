@@ -11,14 +11,15 @@ import pytest
 from lungassist import __version__
 from lungassist.cli import main as command_line
 from lungassist.cli.main import main
-from lungassist.cli.parser import COLOUR_MAPS, METHODS, parser
+from lungassist.cli.parser import COLOUR_MAPS, METHODS, SPLITS, parser
+from lungassist.dataset import SPLITS as KNOWN_SPLITS
 from lungassist.explain import METHODS as KNOWN_METHODS
 from lungassist.imaging import png_bytes
 from lungassist.overlay import COLOUR_MAPS as KNOWN_COLOUR_MAPS
 
 from .conftest import ROOT, Command, objects
 
-COMMANDS = ("triage", "models", "phantoms", "jobs")
+COMMANDS = ("triage", "models", "phantoms", "evaluate", "compare", "jobs")
 
 
 def status_of(*arguments: object) -> int:
@@ -61,6 +62,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_parser_offers_exactly_what_the_core_knows() -> None:
     assert set(METHODS) == set(KNOWN_METHODS)
     assert set(COLOUR_MAPS) == set(KNOWN_COLOUR_MAPS)
+    assert SPLITS == KNOWN_SPLITS
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,11 @@ def test_the_parser_offers_exactly_what_the_core_knows() -> None:
         (("triage", "a.png", "--model", "absent"), "'absent'"),
         (("triage", "a.png", "--heatmaps", "maps", "--heatmap-class", "Flu"), "'Flu'"),
         (("triage", "a.png", "--heatmap-class", "COVID"), "--heatmaps"),
+        (("evaluate", "--data", "d"), "--out"),
+        (("evaluate", "--data", "d", "--out", "o", "--only", "holdout"), "holdout"),
+        (("compare",), "TABLE"),
+        (("compare", "a.csv", "--sensitivity", "99"), "at most 1"),
+        (("compare", "a.csv", "--json", "--html", "b.html"), "not allowed with"),
     ],
 )
 def test_wrong_usage_is_status_2_and_says_what_is_wrong(
