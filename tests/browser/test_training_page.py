@@ -119,7 +119,7 @@ def test_a_run_outlives_the_app_is_promoted_and_triaged_with(
     second = serve(APP, environment(places), fresh=True)
     browser_page.goto(f"{second}/training?job=1")
     browser_page.get_by_role("heading", name="1 · quick").wait_for()
-    browser_page.get_by_text("no medical device").wait_for()
+    browser_page.get_by_text("no medical device", exact=True).wait_for()
     done(browser_page)
     browser_page.get_by_text("Over-fitting gap after epoch 20").wait_for()
     promote_and_triage(browser_page, "from-films", phantom_png("Normal", 3, 256))
