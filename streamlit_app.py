@@ -13,7 +13,7 @@ page = st.navigation(
     [
         st.Page("pages/triage.py", title="Triage", icon=":material/radiology:", default=True),
         st.Page("pages/training.py", title="Training", icon=":material/model_training:"),
-        st.Page("pages/models.py", title="Models", icon=":material/fact_check:"),
+        st.Page("pages/comparison.py", title="Comparison", icon=":material/leaderboard:"),
     ],
     position="top",
 )

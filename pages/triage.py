@@ -22,7 +22,8 @@ def main() -> None:
         models, method = _choices()
     if not models:
         st.error(
-            "There is no usable model, so nothing can be triaged. The Models page says why.", icon=":material/error:"
+            "There is no usable model, so nothing can be triaged. The Comparison page says why, under Cards.",
+            icon=":material/error:",
         )
         return
     if not len(here):

@@ -131,7 +131,7 @@ def test_a_start_from_another_network_is_said_before_the_launch(page: AppTest) -
 
 def test_the_form_keeps_its_values_over_other_views_and_pages(page: AppTest) -> None:
     shown(page.number_input(key=key_of("batch_size")).set_value(11).run())
-    shown(page.switch_page("pages/models.py").run())
+    shown(page.switch_page("pages/comparison.py").run())
     shown(page.switch_page("pages/training.py").run())
     assert page.number_input(key=key_of("batch_size")).value == 11
 

@@ -1,4 +1,4 @@
-"""The models page: every card with its figures, and what is wrong with a folder that cannot be used."""
+"""The cards of the comparison page: every one with its figures, and what is wrong with a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.tiny import save_tiny_model
 
-PAGE = Path(__file__).resolve().parents[2] / "pages" / "models.py"
+APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 FIGURES = {
     "test": {
@@ -29,7 +29,9 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     save_tiny_model(tmp_path / "lost")
     (tmp_path / "lost" / "model.safetensors").unlink()
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
-    return AppTest.from_file(str(PAGE), default_timeout=60).run()
+    app = AppTest.from_file(str(APP), default_timeout=60).run().switch_page("pages/comparison.py")
+    app.query_params["view"] = "Cards"
+    return app.run()
 
 
 def test_it_shows_the_measured_figures_and_a_dash_for_the_undefined(page: AppTest) -> None:
@@ -41,7 +43,7 @@ def test_it_shows_the_measured_figures_and_a_dash_for_the_undefined(page: AppTes
         "Viral pneumonia called Normal": "1",
     }
     assert page.dataframe[0].value.to_dict("records")[0]["precision"] == "—"
-    assert "train 17, test 4" in page.caption[0].value
+    assert any("train 17, test 4" in caption.value for caption in page.caption)
 
 
 def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:

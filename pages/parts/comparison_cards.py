@@ -1,4 +1,4 @@
-"""Models: what is in `weights/`, how well each did on its own test split, and where it is weak."""
+"""The cards of the models in `weights/`: how well each did on its own test split, and where it is weak."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import streamlit as st
 from lungassist.classes import spoken
 from lungassist.models.card import Card
 from pages.parts import session
-from pages.parts.frame import ensure_frame
 
 
-def main() -> None:
-    """Lay the page out."""
+def show_cards() -> None:
+    """Show every model of the shelf, or what is wrong with it."""
     entries = session.shelf()
     if not entries:
         st.info("There is no model in weights/ yet.")
@@ -67,7 +66,3 @@ def _per_class(test: dict[str, dict[str, dict[str, float | None]]]) -> pd.DataFr
 def _confusion(test: dict[str, list[list[int]]], classes: tuple[str, ...]) -> pd.DataFrame:
     names = [spoken(name) for name in classes]
     return pd.DataFrame(test.get("confusion_matrix", []), index=names, columns=names)
-
-
-ensure_frame()
-main()

@@ -1,0 +1,78 @@
+"""What the figures of the comparison page have in common: a colour and a dash a model, layout, how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from lungassist.evaluation.comparison import Comparison
+from lungassist.evaluation.leaderboard import Value
+
+#: Told apart in the common forms of colour blindness (after Okabe and Ito) and legible on light and dark; further
+#: models are dashed.
+COLOURS: Final = ("#3a8fd0", "#d55e00", "#159c77", "#c86fa4", "#d69a00", "#7d6bd6", "#868e96")
+DASHES: Final = ("solid", "dash", "dot")
+SYMBOLS: Final = ("circle", "square", "diamond")
+
+#: In the corner of each figure: save it as SVG.
+CONFIG: Final[dict[str, Any]] = {
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "svg", "filename": "lungassist"},
+}
+
+GREY: Final = "#868e96"
+_LONGEST: Final = 26
+
+
+def colour_of(place: int) -> str:
+    """Of the model at a place of the comparison."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def dash_of(place: int) -> str:
+    """Of its lines."""
+    return DASHES[place // len(COLOURS) % len(DASHES)]
+
+
+def symbol_of(place: int) -> str:
+    """Of its dots."""
+    return SYMBOLS[place // len(COLOURS) % len(SYMBOLS)]
+
+
+def short(name: str) -> str:
+    """A model's name where there is little room."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
+
+def ranked(comparison: Comparison) -> list[str]:
+    """Models, the best first by the rule; then those of other images, which it cannot rank."""
+    order = [comparison.choice.name, *(rival.name for rival in comparison.choice.rivals)]
+    return [*order, *(name for name in comparison.models if name not in order)]
+
+
+def bars_of(values: Sequence[Value], factor: float = 1.0) -> dict[str, Any]:
+    """95 % intervals as Plotly's error bars."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [factor * (value.interval.high - value.value) for value in values],
+        "arrayminus": [factor * (value.value - value.interval.low) for value in values],
+        "thickness": 1.5,
+        "width": 4,
+    }
+
+
+def laid_out(figure: go.Figure, height: int, **more: Any) -> go.Figure:
+    """The figure with the margins and legend that all have."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": 28, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        **more,
+    )
+    figure.update_xaxes(fixedrange=True, automargin=True)
+    figure.update_yaxes(fixedrange=True, automargin=True)
+    return figure

@@ -1,0 +1,82 @@
+"""Accuracy by any property of the images; what is too small to say is drawn hollow and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from lungassist.evaluation import sections
+from lungassist.evaluation.comparison import Comparison
+from lungassist.evaluation.leaderboard import Value
+from lungassist.evaluation.slices import SMALLEST, Slice
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, short
+
+
+def show_slices(comparison: Comparison) -> None:
+    """Show the slices of the column that the reader chooses."""
+    columns = comparison.slice_columns
+    if not columns:
+        st.info(
+            "The tables have no property by which the images fall into groups. Evaluate with --metadata to add "
+            "source, sex, age, scanner or whatever is known.",
+            icon=":material/stacks:",
+        )
+        return
+    column = st.selectbox("By", columns, key="by", bind="query-params", width=280)
+    parts = comparison.slices(column)
+    st.plotly_chart(_figure(comparison, parts), config=CONFIG, key="comparison_slices")
+    small = sum(part.too_small for part in parts)
+    if small:
+        st.caption(
+            f":material/warning: Hollow and grey: fewer than {SMALLEST} images, too small to say. A single image moves "
+            "the accuracy there by more than three points."
+        )
+    if any(part.classes == 1 for part in parts):
+        st.caption(
+            ":material/warning: Some slices have images of one class only: their accuracy is that class's recall, and "
+            "says nothing of the others."
+        )
+    section = sections.sliced(comparison, column)
+    st.dataframe(
+        pd.DataFrame(section.rows, columns=list(section.columns)),
+        hide_index=True,
+        column_config={name: st.column_config.TextColumn(name, alignment="right") for name in section.numbers},
+        key="comparison_slice_table",
+        alt=section.title,
+    )
+
+
+def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
+    values = list(dict.fromkeys(part.value for part in parts))
+    images = {part.value: part.images for part in parts}
+    models = comparison.models
+    figure = go.Figure()
+    for place, model in enumerate(models):
+        own = [part for part in parts if part.model == model]
+        colours = [GREY if part.too_small else colour_of(place) for part in own]
+        symbols = ["circle-open" if part.too_small else "circle" for part in own]
+        figure.add_scatter(
+            x=[100 * part.accuracy for part in own],
+            y=[values.index(part.value) + 0.6 * ((place + 0.5) / len(models) - 0.5) for part in own],
+            name=short(model),
+            mode="markers",
+            marker={"color": colours, "symbol": symbols, "size": 9},
+            error_x={**bars_of([Value(part.accuracy, part.interval) for part in own], 100), "color": GREY, "width": 2},
+            text=[f"{part.value}, {part.images:,} images" for part in own],
+            hovertemplate=f"{short(model)}, %{{text}}: %{{x:.2f}} %<extra></extra>",
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=[None], y=[None], name=short(model), mode="markers", marker={"color": colour_of(place), "size": 9}
+        )
+    laid_out(figure, 70 + len(values) * max(44, 13 * len(models)))
+    figure.update_xaxes(ticksuffix=" %", title="Accuracy, 95 % interval")
+    figure.update_yaxes(
+        tickvals=list(range(len(values))),
+        ticktext=[f"{short(value)} ({images[value]:,})" for value in values],
+        range=[len(values) - 0.5, -0.5],
+    )
+    return figure
