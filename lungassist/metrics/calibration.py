@@ -97,34 +97,44 @@ def squared_errors(probabilities: Floats, labels: Labels) -> Floats:
 
 
 def fit_temperature(probabilities: Floats, labels: Labels) -> float:
-    """The temperature that makes these probabilities most likely (Guo et al. 2017, section 4.2).
+    """The temperature that makes these probabilities most likely; see `fit_temperature_of_logits`.
 
     Args:
         probabilities: `(N, K)`, of validation images and of those alone.
+        labels: `(N,)` class indices.
+    """
+    return fit_temperature_of_logits(_logs(probabilities), labels)
+
+
+def fit_temperature_of_logits(logits: Floats, labels: Labels) -> float:
+    """The temperature with the smallest negative log-likelihood (Guo et al. 2017, section 4.2).
+
+    Args:
+        logits: `(N, K)`, of validation images and of those alone.
         labels: `(N,)` class indices.
 
     Returns:
         In [0.2, 5]; above 1 when the model is too sure of itself, 1 when it is right or there are no images.
     """
     from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
     if not len(labels):
         return 1.0
 
     def loss(log_temperature: float) -> float:
-        logs = _log_scaled(probabilities, float(np.exp(log_temperature)))
-        return float(-logs[np.arange(len(labels)), labels].mean())
+        scaled = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float(-scaled[np.arange(len(labels)), labels].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.2), np.log(5)), method="bounded").x))
 
 
 def with_temperature(probabilities: Floats, temperature: float) -> Floats:
     """Probabilities `(N, K)` as they were, had the logits been divided by `temperature`; the class stays."""
-    return np.exp(_log_scaled(probabilities, temperature))
+    from scipy.special import softmax
+
+    return np.asarray(softmax(_logs(probabilities) / temperature, axis=1), np.float64)
 
 
-def _log_scaled(probabilities: Floats, temperature: float) -> Floats:
-    from scipy.special import log_softmax
-
-    logs = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST))
-    return np.asarray(log_softmax(logs / temperature, axis=1), np.float64)
+def _logs(probabilities: Floats) -> Floats:
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST))

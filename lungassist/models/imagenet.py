@@ -18,7 +18,7 @@ from lungassist.errors import WeightsError
 from lungassist.models.registry import architecture, build
 
 #: What torch raises for a file that is no weights file, is cut short, or wants more than tensors.
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     OSError,
     RuntimeError,
     EOFError,
@@ -55,7 +55,7 @@ def build_from_imagenet(name: str, class_count: int) -> nn.Module:
             f"Connect to the internet, or fetch {weights.url} elsewhere and put it at {place}; "
             "or start from a model in weights/ or from scratch."
         ) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise WeightsError(
             f"The ImageNet weights of {name} at {place} cannot be read ({type(error).__name__}). "
             "Delete the file, so that it is downloaded afresh."

@@ -25,10 +25,10 @@ from lungassist.dataset import SPLITS
 from lungassist.errors import TrainingError, UsageError
 from lungassist.evaluation.predictions import figures_of, predictions_table, write_predictions
 from lungassist.files import sha256_of, write_json
+from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.weights import PREDICTIONS_FILE
 from lungassist.settings import Settings
 from lungassist.training.baseline_recipe import KIND, BaselineConfig, BaselineRecipe
-from lungassist.training.calibration import fit_temperature
 from lungassist.training.failures import StopRequest
 from lungassist.training.material import Material, gather, indexed
 from lungassist.training.outcome import data_of, split_of
@@ -192,7 +192,7 @@ def _evaluate_and_save(
     used = material.rows(*SPLITS)
     chosen, labels = material.table.iloc[used], material.labels[used]
     validation = (chosen["split"] == "validation").to_numpy()
-    temperature = fit_temperature(fitted.logits[validation], labels[validation])
+    temperature = fit_temperature_of_logits(fitted.logits[validation], labels[validation])
     table = predictions_table(chosen, softmax(fitted.logits / temperature, axis=1), material.classes)
     write_predictions(run.model / PREDICTIONS_FILE, table)
     figures = _figures(material, fitted, config, table, temperature, seconds)

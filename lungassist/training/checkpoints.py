@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,20 +12,10 @@ import torch
 
 from lungassist.errors import TrainingError
 from lungassist.files import write_atomically
+from lungassist.models.imagenet import UNREADABLE
 from lungassist.training.run import RunDirectory
 from lungassist.training.state import FitState
 
-#: What torch raises for files that are damaged or of something else.
-_UNREADABLE: Final = (
-    RuntimeError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    OSError,
-    pickle.UnpicklingError,
-)
 #: Seconds between checkpoints within an epoch, unless they take so long that they would slow the run.
 _SECONDS_BETWEEN: Final = 60.0
 _LARGEST_SHARE_OF_TIME: Final = 0.05
@@ -82,7 +71,7 @@ class Checkpoints:
             values = _read(self.last)
             best_epoch = values["best_epoch"]
             state.load_state_dict(values, _read(self._best(best_epoch)) if best_epoch else {})
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise TrainingError(
                 f"{self.last} cannot be resumed from ({reason}). It is damaged or of another run. "

@@ -16,11 +16,11 @@ from scipy.special import softmax
 from lungassist.classes import CLASSES, spoken
 from lungassist.dataset import SPLITS, split_hash
 from lungassist.evaluation.predictions import figures_of, predictions_table, write_predictions
+from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.card import Card
 from lungassist.models.registry import build
 from lungassist.models.weights import PREDICTIONS_FILE, save_model
 from lungassist.settings import Settings
-from lungassist.training.calibration import fit_temperature
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import StopRequest
 from lungassist.training.judge import predict_logits
@@ -89,7 +89,7 @@ def _predictions(
 ) -> tuple[pd.DataFrame, float]:
     chosen = material.table.iloc[used]
     validation = (chosen["split"] == "validation").to_numpy()
-    temperature = fit_temperature(logits[validation], material.labels[used][validation])
+    temperature = fit_temperature_of_logits(logits[validation], material.labels[used][validation])
     return predictions_table(chosen, softmax(logits / temperature, axis=1), material.classes), temperature
 
 

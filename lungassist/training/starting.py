@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 import torch
@@ -15,25 +14,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lungassist.errors import UsageError, WeightsError
-from lungassist.models.imagenet import adopt, build_from_imagenet
+from lungassist.models.imagenet import UNREADABLE, adopt, build_from_imagenet
 from lungassist.models.registry import build
 from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, load_model
 from lungassist.settings import Settings
 from lungassist.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
-
-_UNREADABLE: Final = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    pickle.UnpicklingError,
-    SafetensorError,
-)
 
 
 def starting_model(recipe: Recipe, class_count: int, settings: Settings) -> nn.Module:
@@ -84,7 +71,7 @@ def _tensors_of(path: Path) -> dict[str, torch.Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
         state = found.get("model", found)
         tensors = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
-    except _UNREADABLE as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise WeightsError(
             f"{path} is no checkpoint that can be read ({type(error).__name__}). Expected .ckpt of a run, "
             ".safetensors, or a file of torch with nothing but tensors."
