@@ -1,0 +1,94 @@
+"""The changes of the robustness benchmark do what they say, and the benchmark compares the same images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import robustness
+from benchmarks.perturbations import PERTURBATIONS, dicom, png
+from lungassist.classes import CLASSES
+from lungassist.imaging.reader import read_radiograph
+from lungassist.phantom import phantom, phantom_png
+from lungassist.preprocess import Preprocessing, prepare_image
+from lungassist.settings import Settings
+
+PICTURE = phantom("Normal", 1, 256)
+
+
+def changed(name: str, seed: int = 1) -> np.ndarray:
+    """What a reader gets of the changed picture, `(H, W)`."""
+    data = PERTURBATIONS[name].change(PICTURE, np.random.default_rng(seed))
+    return np.asarray(read_radiograph(data, name, Settings.from_environment()).pixels)
+
+
+def prepared(pixels: np.ndarray) -> np.ndarray:
+    return prepare_image(np.asarray(pixels, np.float32), Preprocessing(size=128)).astype(int)
+
+
+@pytest.mark.parametrize("name", list(PERTURBATIONS))
+def test_every_change_gives_a_readable_image_again_and_again_the_same(name: str) -> None:
+    first = changed(name)
+    assert first.min() < first.max()
+    assert np.array_equal(first, changed(name))
+
+
+@pytest.mark.parametrize("name", [name for name in PERTURBATIONS if "dicom" not in name])
+def test_every_change_reaches_the_network(name: str) -> None:
+    assert not np.array_equal(prepared(changed(name)), prepared(PICTURE))
+
+
+def test_an_inverted_file_is_undone_when_it_is_read() -> None:
+    settings = Settings.from_environment()
+    straight, inverted = (
+        read_radiograph(dicom(PICTURE, kind), kind, settings) for kind in ("MONOCHROME2", "MONOCHROME1")
+    )
+    assert inverted.photometric_interpretation == "MONOCHROME1"
+    assert np.array_equal(prepared(straight.pixels), prepared(inverted.pixels))
+    assert np.abs(prepared(straight.pixels) - prepared(PICTURE)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("size 512", (512, 512)), ("size 96", (96, 96)), ("crop 10", (230, 230)), ("border 3", (272, 272))],
+)
+def test_sizes_are_as_named(name: str, shape: tuple[int, int]) -> None:
+    assert changed(name).shape == shape
+
+
+def test_random_changes_differ_between_images() -> None:
+    assert not np.array_equal(changed("markers", 1), changed("markers", 2))
+
+
+def folder_of_phantoms(place: Path) -> Path:
+    for label in CLASSES:
+        (place / label / "images").mkdir(parents=True)
+        for seed in range(3):
+            (place / label / "images" / f"phantom-{seed}.png").write_bytes(phantom_png(label, seed, 128))
+    return place
+
+
+def test_the_benchmark_pairs_the_changed_images_with_the_images_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = folder_of_phantoms(tmp_path)
+    assert robustness.main(["--data", str(folder), "--json", "--only", "dicom", "gamma 1.7"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["images"] == 12
+    assert result["changed"]["dicom"]["points"] == 0, "twelve bits of an 8-bit image are the same image"
+    assert result["changed"]["dicom"]["accuracy"] == result["as_they_are"]["accuracy"]
+    assert result["worst_ordinary_points"] == 0, "what is beyond the ordinary does not count"
+    low, high = result["changed"]["gamma 1.7"]["points_interval"]
+    assert low <= result["changed"]["gamma 1.7"]["points"] <= high
+
+
+def test_a_folder_with_another_class_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for label in ("Normal", "Tuberculosis"):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "1.png").write_bytes(png(PICTURE))
+    with pytest.raises(SystemExit):
+        robustness.main(["--data", str(tmp_path)])
+    assert "'Tuberculosis'" in capsys.readouterr().err
