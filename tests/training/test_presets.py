@@ -30,7 +30,7 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 
 
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
-    assert set(presets) == {"paper", "quick", "adapt", *ABLATIONS}
+    assert set(presets) == {"paper", "scratch", "quick", "adapt", *ABLATIONS}
     for preset in presets.values():
         assert preset.title
         assert preset.purpose
@@ -61,9 +61,10 @@ def test_the_papers_study_is_the_papers(presets: dict[str, Preset]) -> None:
         assert found[name].epochs < simple.epochs
 
 
-def test_networks_and_baseline_of_the_paper_see_the_same_split(presets: dict[str, Preset]) -> None:
-    (baseline,) = (run.recipe for run in presets["paper"].runs if isinstance(run.recipe, BaselineRecipe))
-    for recipe in recipes(presets["paper"]).values():
+@pytest.mark.parametrize("name", ["paper", "scratch"])
+def test_networks_and_baseline_of_a_study_see_the_same_split(presets: dict[str, Preset], name: str) -> None:
+    (baseline,) = (run.recipe for run in presets[name].runs if isinstance(run.recipe, BaselineRecipe))
+    for recipe in recipes(presets[name]).values():
         for setting in ("split", "split_seed", "duplicates_together"):
             assert getattr(recipe, setting) == getattr(baseline, setting)
 
@@ -84,7 +85,7 @@ def test_an_ablation_compares_with_a_run_of_the_paper(presets: dict[str, Preset]
 
 
 def test_what_must_work_offline_downloads_nothing(presets: dict[str, Preset]) -> None:
-    for name in ("quick", "adapt"):
+    for name in ("scratch", "quick", "adapt"):
         assert all(recipe.start != "imagenet" for recipe in recipes(presets[name]).values())
     bundled = Path(__file__).parents[2] / "weights"
     (adapted,) = recipes(presets["adapt"]).values()
