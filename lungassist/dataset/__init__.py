@@ -5,6 +5,7 @@ from lungassist.dataset.cache import open_cache
 from lungassist.dataset.caches import CacheEntry, list_caches, remove_cache
 from lungassist.dataset.duplicates import duplicate_groups
 from lungassist.dataset.index import DatasetIndex, index_folder
+from lungassist.dataset.leaks import without_leaks
 from lungassist.dataset.prepared import ImageRows, PreparedImages
 from lungassist.dataset.public import PUBLIC_COUNTS, compare_with_public, public_sentence
 from lungassist.dataset.splits import (
@@ -42,5 +43,6 @@ __all__ = [
     "split_at_random",
     "split_by_patient",
     "split_hash",
+    "without_leaks",
     "write_split",
 ]
