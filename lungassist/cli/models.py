@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.tables import name_cell, new_table, output_console, write_json_line
-from lungassist.errors import LungAssistError
+from lungassist.errors import LungAssistError, WeightsError
 from lungassist.imaging.wording import megabytes
 from lungassist.models.card import Card
 from lungassist.models.weights import ShelfEntry, choose_model, read_shelf, verify
@@ -31,7 +31,9 @@ class Listed:
         expected_calibration_error: on the test split.
         bytes: of all its files.
         default: the one that `triage` takes.
-        verified: the files have the hashes that the card names.
+        verified: the files have the hashes that the card names and, where that was asked, the answers are as recorded.
+        probability_drift: how far, at most, probabilities for the phantoms are from those recorded where the model was
+            made; None where nothing is recorded or that was not asked.
         problem: why it cannot be used.
     """
 
@@ -46,6 +48,7 @@ class Listed:
     bytes: int
     default: bool
     verified: bool
+    probability_drift: float | None
     problem: str | None
 
 
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_environment()
     entries = read_shelf(settings.weights_dir)
     default = _default(settings)
-    models = [_listed(entry, default) for entry in entries]
+    models = [_listed(entry, default, answers=arguments.check) for entry in entries]
     if not models:
         sys.stderr.write(f"There is no model in {settings.weights_dir}. Train one with python -m train.finetune.\n")
     elif arguments.json:
@@ -72,11 +75,12 @@ def _default(settings: Settings) -> str | None:
         return None
 
 
-def _listed(entry: ShelfEntry, default: str | None) -> Listed:
-    problem = entry.problem
+def _listed(entry: ShelfEntry, default: str | None, *, answers: bool) -> Listed:
+    problem, drift = entry.problem, None
     if problem is None:
         try:
             verify(entry.folder)
+            drift = _drift(entry) if answers else None
         except (LungAssistError, OSError) as error:
             problem = str(error)
     card = entry.card
@@ -92,8 +96,23 @@ def _listed(entry: ShelfEntry, default: str | None) -> Listed:
         bytes=sum(path.stat().st_size for path in entry.folder.iterdir() if path.is_file()),
         default=entry.name == default,
         verified=problem is None,
+        probability_drift=drift,
         problem=problem,
     )
+
+
+def _drift(entry: ShelfEntry) -> float | None:
+    from lungassist.golden import drift_of
+    from lungassist.predict import Classifier
+
+    drift = drift_of(Classifier.load(entry.folder), entry.folder)
+    if drift is not None and not drift.is_none:
+        raise WeightsError(
+            f"{entry.name} answers otherwise here than where it was made: probabilities are up to "
+            f"{drift.probability:.2g} apart, evidence {drift.evidence:.2g}. Do not use it; compare the versions of "
+            "torch and torchvision with those of its card."
+        )
+    return None if drift is None else drift.probability
 
 
 def _figure(card: Card | None, *keys: str) -> Any:
@@ -119,10 +138,14 @@ def _write_table(models: list[Listed]) -> None:
             _shown(model.called_normal[VIRAL_PNEUMONIA]),
             _shown(model.expected_calibration_error, ".3f"),
             megabytes(model.bytes),
-            Text(model.problem or "whole"),
+            Text(model.problem or _state(model)),
             style=None if model.verified else "red",
         )
     output_console().print(table)
+
+
+def _state(model: Listed) -> str:
+    return "whole" if model.probability_drift is None else "whole, answers as recorded"
 
 
 def _shown(value: float | None, form: str = "") -> str:
