@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -16,6 +16,8 @@ from lungassist.classes import CONTAGIOUS, spoken
 from lungassist.errors import StudyError
 from lungassist.explain import GRAD_CAM
 from lungassist.imaging import Radiograph, Study, doubts, read_radiograph
+from lungassist.models.card import Card
+from lungassist.models.decision import decide
 from lungassist.predict import Classifier, margin
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
@@ -34,8 +36,8 @@ class Finding:
 
     Attributes:
         file: the study's name; sha256: of its bytes.
-        model, model_version, operating_point: what produced the finding.
-        finding: a class as the model's card spells it.
+        model, model_version, operating_point: what produced the finding; the last in words.
+        finding: a class as the model's card spells it, by the operating point.
         probabilities: a calibrated probability a class, summing to 1.
         margin: distance between the two largest of them.
         suspected_contagious: the finding is COVID or Viral Pneumonia.
@@ -54,6 +56,16 @@ class Finding:
     suspected_contagious: bool
     plausible: bool
     warnings: tuple[str, ...]
+
+    @property
+    def most_probable(self) -> str:
+        """The class of the highest probability; of equal ones the first."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+    @property
+    def is_by_operating_point(self) -> bool:
+        """Whether the highest probability would say something else."""
+        return self.finding != self.most_probable
 
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON's kinds, with the keys that the command line documents."""
@@ -80,11 +92,13 @@ class Triaged(Generic[Kept]):
         finding: the result.
         heat_maps: `(K, h, w)` float32 evidence, None when not asked for.
         kept: what the caller's `keep` returned for the radiograph.
+        remarks: the finding's warnings that come of the image, whatever the model says of it.
     """
 
     finding: Finding
     heat_maps: NDArray[np.float32] | None = field(repr=False)
     kept: Kept
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,32 +201,53 @@ def _answer(
             yield item
             continue
         maps = None if prediction.heat_maps is None else prediction.heat_maps[row]
-        finding = _finding(item, prediction.probabilities[row], classifier)
-        yield Triaged(finding, maps, item.kept)
+        remarks = (*item.doubts, *item.warnings)
+        finding = _finding(item, prediction.probabilities[row], remarks, classifier.card)
+        yield Triaged(finding, maps, item.kept, remarks)
         row += 1
 
 
-def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], classifier: Classifier) -> Finding:
-    card = classifier.card
-    order = np.argsort(-probabilities, kind="stable")
-    found, second = (card.classes[i] for i in order[:2])
-    gap = margin(probabilities)
-    warnings = [*item.doubts, *item.warnings]
-    if gap < LITTLE_MARGIN:
-        first_share, second_share = (f"{probabilities[i]:.0%}" for i in order[:2])
-        warnings.append(
-            f"Little margin: {spoken(found)} {first_share} against {spoken(second)} {second_share}. Read with care."
-        )
-    return Finding(
+def judged_anew(study: Triaged[Kept], card: Card) -> Triaged[Kept]:
+    """The same answer of the same model, judged by the operating point that its card holds now; asks no network."""
+    probabilities = np.array([study.finding.probabilities[name] for name in card.classes])
+    return replace(study, finding=_by_card(study.finding, probabilities, study.remarks, card))
+
+
+def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], remarks: tuple[str, ...], card: Card) -> Finding:
+    undecided = Finding(
         file=item.name,
         sha256=item.sha256,
         model=card.name,
         model_version=card.full_version,
-        operating_point=str(card.operating_point.get("rule", "highest probability")),
-        finding=found,
+        operating_point="",
+        finding="",
         probabilities={name: float(p) for name, p in zip(card.classes, probabilities, strict=True)},
-        margin=gap,
-        suspected_contagious=found in CONTAGIOUS,
+        margin=margin(probabilities),
+        suspected_contagious=False,
         plausible=not item.doubts,
-        warnings=tuple(warnings),
+        warnings=(),
     )
+    return _by_card(undecided, probabilities, remarks, card)
+
+
+def _by_card(finding: Finding, probabilities: NDArray[np.float64], remarks: tuple[str, ...], card: Card) -> Finding:
+    """Everything in a finding that the operating point decides."""
+    (index,) = decide(card.operating_point.thresholds, card.classes, probabilities[None])
+    decided = replace(
+        finding,
+        operating_point=card.operating_point.words,
+        finding=card.classes[index],
+        suspected_contagious=card.classes[index] in CONTAGIOUS,
+    )
+    return replace(decided, warnings=(*remarks, *_doubts_of_model(decided)))
+
+
+def _doubts_of_model(finding: Finding) -> Iterator[str]:
+    if finding.is_by_operating_point:
+        first = finding.most_probable
+        share = f"{finding.probabilities[first]:.0%}"
+        yield f"By the operating point: the highest probability would say {spoken(first)} ({share})."
+    if finding.margin < LITTLE_MARGIN:
+        first, second = sorted(finding.probabilities, key=lambda name: -finding.probabilities[name])[:2]
+        shares = (f"{spoken(name)} {finding.probabilities[name]:.0%}" for name in (first, second))
+        yield f"Little margin: {' against '.join(shares)}. Read with care."

@@ -13,7 +13,7 @@ from lungassist.classes import CONTAGIOUS, NORMAL, spoken
 from lungassist.imaging import Radiograph, Study, read_radiograph
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
-from lungassist.triage import LITTLE_MARGIN, Finding, Refused, Triaged, forget, triage
+from lungassist.triage import LITTLE_MARGIN, Finding, Refused, Triaged, forget, judged_anew, triage
 
 #: A result of triage that keeps no pixels: they are read again for the one study that is looked at.
 Outcome = Triaged[None] | Refused
@@ -83,6 +83,8 @@ class Worklist:
     ) -> None:
         """Triage what this model has not seen by this method yet; results already there are kept.
 
+        Where the model's operating point has changed since, they are judged by the new one, without asking it again.
+
         Args:
             classifier: the model.
             settings: the reader's limits.
@@ -91,7 +93,13 @@ class Worklist:
             progress: called with (done, all) after every study.
         """
         wanted = (classifier.card.full_version, method)
-        pending = [e for e in (self.entries if entries is None else entries) if wanted not in e.outcomes]
+        asked = self.entries if entries is None else entries
+        pending = [e for e in asked if wanted not in e.outcomes]
+        words = classifier.card.operating_point.words
+        for entry in asked:
+            known = entry.outcomes.get(wanted)
+            if isinstance(known, Triaged) and known.finding.operating_point != words:
+                entry.outcomes[wanted] = judged_anew(known, classifier.card)
         outcomes = triage((e.study for e in pending), classifier, settings, explain=method, keep=forget)
         for done, (entry, outcome) in enumerate(zip(pending, outcomes, strict=True), start=1):
             entry.outcomes[wanted] = outcome
@@ -112,7 +120,8 @@ class Worklist:
 def urgency(outcome: Outcome) -> tuple[int, float]:
     """What to sort by, most urgent first: suspected contagious, other findings, unsure or implausible, normal, failed.
 
-    Within a rank the probability of any finding but Normal decides.
+    The finding is that of the operating point. Normal is unsure with little margin, and where it is not the most
+    probable. Within a rank the probability of any finding but Normal decides.
     """
     if isinstance(outcome, Refused):
         return (4, 0.0)
@@ -124,7 +133,7 @@ def urgency(outcome: Outcome) -> tuple[int, float]:
         return (0, -sick)
     if finding.finding != NORMAL:
         return (1, -sick)
-    return (2 if finding.margin < LITTLE_MARGIN else 3, -sick)
+    return (2 if finding.margin < LITTLE_MARGIN or finding.is_by_operating_point else 3, -sick)
 
 
 def sentence(finding: Finding) -> str:
@@ -132,6 +141,10 @@ def sentence(finding: Finding) -> str:
     share = finding.probabilities[finding.finding]
     if not finding.plausible:
         return f"No reliable finding: this may be no frontal chest radiograph. The model's guess is {_named(finding)}."
+    if finding.is_by_operating_point:
+        first = finding.most_probable
+        most = f"most probable is {spoken(first)}, {percent(finding.probabilities[first])}"
+        return f"{spoken(finding.finding)} by the operating point, probability {percent(share)}; {most}."
     strength = "" if finding.margin >= LITTLE_MARGIN else ", with little margin"
     return f"{spoken(finding.finding)}, probability {percent(share)}{strength}."
 
@@ -157,6 +170,7 @@ def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str,
         for word, holds in (
             ("suspected contagious", finding.suspected_contagious and finding.plausible),
             ("doubtful image", not finding.plausible),
+            ("by operating point", finding.is_by_operating_point),
             ("little margin", finding.margin < LITTLE_MARGIN),
             ("synthetic", synthetic),
         )

@@ -16,11 +16,13 @@ from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUM
 from lungassist.errors import EmptyFileError, MissingFileError
 from lungassist.files import sha256_of
 from lungassist.imaging import Radiograph, Study
+from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier, Prediction
 from lungassist.settings import Settings
 from lungassist.triage import LITTLE_MARGIN, Refused, Triaged, forget, triage
 from tests.drawn import card_of, film, network_of, png
+from tests.models.test_operating_point import point
 
 BATCH = 4
 
@@ -45,8 +47,8 @@ class Telling(Classifier):
         return Prediction(np.array([self.answer] * len(images)), None)
 
 
-def telling(*probabilities: float) -> Telling:
-    classifier = Telling(network_of(), card_of())
+def telling(*probabilities: float, rule: OperatingRule = HIGHEST_PROBABILITY) -> Telling:
+    classifier = Telling(network_of(), card_of(operating_point=rule))
     classifier.answer = list(probabilities)
     return classifier
 
@@ -196,3 +198,27 @@ def test_what_is_no_chest_film_is_told_before_all_else(settings: Settings) -> No
     assert "blank" in refused.finding.warnings[0]
     assert "Little margin" in refused.finding.warnings[-1]
     assert accepted.finding.plausible
+
+
+AT_TENTH = OperatingRule(sick=point(0.1))
+
+
+def test_the_operating_point_makes_the_finding_and_says_what_would_have_been(settings: Settings) -> None:
+    finding = only(triage([study(1)], telling(0.08, 0.04, 0.87, 0.01, rule=AT_TENTH), settings, keep=forget)).finding
+    assert (finding.finding, finding.most_probable, finding.suspected_contagious) == (COVID, NORMAL, True)
+    assert finding.operating_point == AT_TENTH.words
+    assert "By the operating point: the highest probability would say Normal (87%)." in finding.warnings
+    assert finding.to_json()["suspected_contagious"] is True
+
+
+def test_where_both_rules_agree_nothing_is_said_of_it(settings: Settings) -> None:
+    finding = only(triage([study(1)], telling(0.02, 0.02, 0.95, 0.01, rule=AT_TENTH), settings, keep=forget)).finding
+    assert (finding.finding, finding.suspected_contagious) == (NORMAL, False)
+    assert not any("operating point" in warning for warning in finding.warnings)
+
+
+def test_who_is_below_the_contagious_threshold_is_not_suspected(settings: Settings) -> None:
+    rule = OperatingRule(contagious=point(0.7))
+    finding = only(triage([study(1)], telling(0.5, 0.3, 0.1, 0.1, rule=rule), settings, keep=forget)).finding
+    assert (finding.finding, finding.suspected_contagious) == (LUNG_OPACITY, False)
+    assert any("would say COVID-19 (50%)" in warning for warning in finding.warnings)

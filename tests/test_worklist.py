@@ -13,12 +13,14 @@ import pytest
 from lungassist.classes import CLASSES
 from lungassist.errors import DamagedImageError
 from lungassist.imaging import Study
+from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.models.registry import build
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
 from lungassist.triage import Finding, Refused, Triaged
 from lungassist.worklist import Outcome, Worklist, finding_json, findings_csv, row_of, sentence, urgency
+from tests.models.test_operating_point import point
 from tests.tiny import tiny_card
 
 METHOD = "gradcam"
@@ -140,3 +142,55 @@ def test_json_of_a_study_names_model_and_probabilities() -> None:
 def test_no_probability_reads_as_certainty() -> None:
     assert sentence(finding("COVID", 0.998)) == "COVID-19, probability >99%."
     assert sentence(finding("Normal", 0.987)) == "Normal, probability 99%."
+
+
+def overruled(label: str, first: str, share: float) -> Finding:
+    """A finding that the operating point made, where `first` is the most probable."""
+    probabilities = {c: share if c == first else (1 - share) / 3 for c in CLASSES}
+    contagious = label in ("COVID", "Viral Pneumonia")
+    margin = share - (1 - share) / 3
+    return Finding("a.png", "ab" * 32, "m", "1.0+0", "words", label, probabilities, margin, contagious, True, ())
+
+
+def test_the_order_follows_the_operating_point() -> None:
+    outcomes = {
+        "contagious by the point": Triaged(overruled("COVID", "Normal", 0.9), None, None),
+        "opacity": triaged("Lung_Opacity", 0.9),
+        "normal by the point": Triaged(overruled("Normal", "Lung_Opacity", 0.9), None, None),
+        "normal": triaged("Normal", 0.95),
+    }
+    assert sorted(outcomes, key=lambda name: urgency(outcomes[name])) == list(outcomes)
+
+
+def test_words_and_row_say_that_the_operating_point_decided() -> None:
+    made = overruled("COVID", "Normal", 0.9)
+    assert sentence(made) == "COVID-19 by the operating point, probability 3%; most probable is Normal, 90%."
+    row = row_of("a.png", Triaged(made, None, None))
+    assert row["flags"] == "suspected contagious, by operating point"
+    assert (row["finding"], row["probability"]) == ("COVID-19", pytest.approx(0.1 / 3))
+    (line,) = csv.DictReader(io.StringIO(findings_csv([Triaged(made, None, None)], CLASSES)))
+    assert (line["finding"], line["suspected_contagious"], line["operating_point"]) == ("COVID", "True", "words")
+
+
+def test_studies_in_hand_follow_a_new_operating_point_and_back_without_asking_the_model() -> None:
+    network, source, here = build("mobilenet_v3_small", 4), CountingStudy("Normal"), Worklist()
+    here.add("upload-1", [Study("one.png", source), *failing()])
+
+    def judged_by(rule: OperatingRule) -> Outcome:
+        classifier = Classifier(network, tiny_card(operating_point=rule))
+        here.triage(classifier, Settings.from_environment(), METHOD)
+        return here["upload-1/0"].outcomes[(classifier.card.full_version, METHOD)]
+
+    before = judged_by(HIGHEST_PROBABILITY)
+    assert isinstance(before, Triaged)
+    everybody_is = OperatingRule(contagious=point(0.0))
+    after = judged_by(everybody_is)
+    assert isinstance(after, Triaged)
+    assert after.finding.suspected_contagious
+    assert after.finding.operating_point == everybody_is.words
+    assert after.finding.probabilities == before.finding.probabilities
+    assert after.heat_maps is before.heat_maps
+    again = judged_by(HIGHEST_PROBABILITY)
+    assert isinstance(again, Triaged)
+    assert again.finding == before.finding
+    assert source.reads == 1

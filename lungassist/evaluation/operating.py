@@ -8,14 +8,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lungassist.classes import CONTAGIOUS, NORMAL
 from lungassist.errors import PredictionsError
 from lungassist.evaluation.images import ImageSet
 from lungassist.evaluation.tables import Predictions
 from lungassist.metrics import Outcome, operating_point, outcome_at
+from lungassist.models import decision
+from lungassist.models.decision import asked_probability, positive_classes
 
-SICK: Final = "sick"
-CONTAGIOUS_QUESTION: Final = "contagious"
+SICK: Final = decision.SICK
+CONTAGIOUS_QUESTION: Final = decision.CONTAGIOUS_QUESTION
 
 #: Question -> what is asked, in words.
 QUESTIONS: Final = {
@@ -58,19 +59,15 @@ def question_of(classes: tuple[str, ...], question: str, labels: NDArray[np.int6
     Raises:
         PredictionsError: the classes do not allow the question.
     """
-    if question == SICK and NORMAL in classes:
-        positive = [i for i, name in enumerate(classes) if name != NORMAL]
-        return 1.0 - p[:, classes.index(NORMAL)], np.isin(labels, positive)
-    positive = [i for i, name in enumerate(classes) if name in CONTAGIOUS]
-    if question == CONTAGIOUS_QUESTION and positive:
-        return p[:, positive].sum(axis=1), np.isin(labels, positive)
-    raise PredictionsError(f"The question {question!r} cannot be asked of the classes {', '.join(classes)}.")
+    positive = positive_classes(classes, question)
+    if not positive:
+        raise PredictionsError(f"The question {question!r} cannot be asked of the classes {', '.join(classes)}.")
+    return asked_probability(classes, question, p), np.isin(labels, positive)
 
 
 def questions_for(classes: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `QUESTIONS` that the classes allow."""
-    allowed = {SICK: NORMAL in classes, CONTAGIOUS_QUESTION: bool(CONTAGIOUS & set(classes))}
-    return tuple(name for name in QUESTIONS if allowed[name])
+    return tuple(name for name in QUESTIONS if positive_classes(classes, name))
 
 
 def operating_point_of(table: Predictions, images: ImageSet, question: str, target: float) -> OperatingPoint:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from lungassist.errors import LungAssistError, WeightsError
 from lungassist.files import write_json
+from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.preprocess import Preprocessing
 
 _KINDS: Final[Mapping[type, tuple[str, ...]]] = {
@@ -32,7 +33,7 @@ class Card:
         classes: in the order of the network's outputs.
         preprocessing: what its images go through.
         temperature: what the logits are divided by before the softmax (Guo et al. 2017), fitted on validation.
-        operating_point: how a finding is made from probabilities; `rule` says it in one word.
+        operating_point: how a finding is made from probabilities.
         data: description, counts and content hash of what it was trained on.
         split: method, seed and hash of the split.
         hyper_parameters: the recipe.
@@ -50,7 +51,7 @@ class Card:
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     temperature: float
-    operating_point: Mapping[str, Any]
+    operating_point: OperatingRule
     data: Mapping[str, Any]
     split: Mapping[str, Any]
     hyper_parameters: Mapping[str, Any]
@@ -68,14 +69,20 @@ class Card:
 
     def write(self, path: Path) -> None:
         """Write as JSON, atomically."""
-        write_json(path, {**asdict(self), "preprocessing": self.preprocessing.to_json()})
+        parts = {"preprocessing": self.preprocessing.to_json(), "operating_point": self.operating_point.to_json()}
+        write_json(path, {**asdict(self), **parts})
 
     @classmethod
-    def read(cls, path: Path) -> Card:
+    def read(cls, path: Path, *, forget_point: bool = False) -> Card:
         """Read a card.
 
+        Args:
+            path: of `card.json`.
+            forget_point: take the highest probability, whatever the card says; a damaged operating point is mended so.
+
         Raises:
-            WeightsError: missing, no JSON, or a field that is missing, unknown or of the wrong kind.
+            WeightsError: missing, no JSON, a field that is missing, unknown or of the wrong kind, or an operating
+                point that is damaged or of another model.
         """
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
@@ -83,18 +90,22 @@ class Card:
             raise WeightsError(f"{path.parent} has no card.json, so nothing says what its weights are.") from error
         except (OSError, ValueError) as error:
             raise WeightsError(f"{path} cannot be read as JSON ({error}). Restore it from where it came.") from error
+        if forget_point and isinstance(values, dict):
+            values["operating_point"] = HIGHEST_PROBABILITY.to_json()
         return cls._checked(values, path)
 
     @classmethod
     def _checked(cls, values: Any, path: Path) -> Card:
         try:
             _check_kinds(values)
+            operating_point = values["operating_point"]
             card = cls(
                 **{
                     **values,
                     "classes": tuple(map(str, values["classes"])),
                     "preprocessing": Preprocessing.from_json(values["preprocessing"]),
                     "temperature": float(values["temperature"]),
+                    "operating_point": HIGHEST_PROBABILITY,
                     "limitations": tuple(map(str, values["limitations"])),
                 }
             )
@@ -105,7 +116,21 @@ class Card:
             raise WeightsError(f"{path} needs at least two classes, each named once; it has {card.classes}.")
         if not (math.isfinite(card.temperature) and card.temperature > 0):
             raise WeightsError(f"{path} needs a temperature above 0; it has {card.temperature}.")
-        return card
+        return replace(card, operating_point=_rule_of(card, operating_point, path))
+
+
+def _rule_of(card: Card, values: Mapping[str, Any], path: Path) -> OperatingRule:
+    try:
+        rule = OperatingRule.from_json(values)
+        for one in (rule, *([rule.previous] if rule.previous else [])):
+            one.check(card.classes, card.weights_sha256, card.temperature)
+    except ValueError as error:
+        name = path.parent.name
+        raise WeightsError(
+            f"The operating point in {path} cannot be used: {error}. Go back to the highest probability with "
+            f"python -m lungassist operating-point {name} --reset, then choose another."
+        ) from error
+    return rule
 
 
 def _check_kinds(values: Mapping[str, Any]) -> None:

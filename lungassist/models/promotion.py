@@ -33,6 +33,7 @@ from lungassist.models.promotion_journal import (
 from lungassist.models.weights import (
     CARD_FILE,
     DEFAULT_FILE,
+    GOLDEN_FILE,
     PREDICTIONS_FILE,
     WEIGHTS_FILE,
     load_model,
@@ -69,7 +70,7 @@ def promote(model_folder: Path, weights_dir: Path, *, name: str, make_default: b
     """
     check_name(name)
     _, card = load_model(model_folder)  # what triage will do; better now than there
-    with _changing(weights_dir):
+    with changing(weights_dir):
         history = _settled(weights_dir)
         promoted = replace(card, name=name, version=_next_version(card, name, weights_dir, history))
         incoming = _copied(model_folder, promoted, weights_dir)
@@ -92,7 +93,7 @@ def undo_promotion(weights_dir: Path) -> Promotion:
         UsageError: there is none, or the model was changed by other means since.
         WeightsError: the shelf or its history cannot be read or written.
     """
-    with _changing(weights_dir):
+    with changing(weights_dir):
         history = _settled(weights_dir)
         last = next((entry for entry in reversed(history) if entry.state == DONE), None)
         if last is None:
@@ -129,8 +130,12 @@ def check_name(name: str) -> None:
 
 
 @contextmanager
-def _changing(weights_dir: Path) -> Iterator[None]:
-    """One change at a time; what the system refuses is told in words."""
+def changing(weights_dir: Path) -> Iterator[None]:
+    """One change of the shelf at a time, in all processes; what the system refuses is told in words.
+
+    Raises:
+        WeightsError: somebody else is at it, or the shelf cannot be written to; says what to do.
+    """
     try:
         weights_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(weights_dir / _LOCK, timeout=_LOCK_SECONDS):
@@ -139,8 +144,8 @@ def _changing(weights_dir: Path) -> Iterator[None]:
         raise WeightsError(f"Somebody else is changing {weights_dir}. Try again in a moment.") from error
     except OSError as error:
         raise WeightsError(
-            f"{weights_dir} cannot be changed ({error.strerror or error}). Models are promoted into it: make it "
-            "writable, make room on its disk, or name another folder by LUNGASSIST_WEIGHTS."
+            f"{weights_dir} cannot be changed ({error.strerror or error}). Models and their operating points are "
+            "kept there: make it writable, make room on its disk, or name another folder by LUNGASSIST_WEIGHTS."
         ) from error
 
 
@@ -149,7 +154,7 @@ def _copied(model_folder: Path, card: Card, weights_dir: Path) -> Path:
     (weights_dir / PREVIOUS).mkdir(exist_ok=True)
     incoming = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=weights_dir / PREVIOUS))
     try:
-        for file in (WEIGHTS_FILE, PREDICTIONS_FILE):
+        for file in (WEIGHTS_FILE, PREDICTIONS_FILE, GOLDEN_FILE):
             if (model_folder / file).is_file():
                 shutil.copyfile(model_folder / file, incoming / file)
         card.write(incoming / CARD_FILE)

@@ -20,6 +20,10 @@ from lungassist.models.registry import ARCHITECTURES, build
 WEIGHTS_FILE: Final = "model.safetensors"
 CARD_FILE: Final = "card.json"
 PREDICTIONS_FILE: Final = "predictions.csv"
+#: What the model answered to the phantoms where it was made, see `lungassist.golden`.
+GOLDEN_FILE: Final = "golden.json"
+#: Beside the models' folders: cards and tables of models that were trained and judged, without their weights.
+RECORDS: Final = "records"
 #: Beside the models' folders: the name of the one that triage starts with.
 DEFAULT_FILE: Final = "DEFAULT"
 
@@ -45,10 +49,17 @@ def read_shelf(weights_dir: Path) -> list[ShelfEntry]:
     return [_entry(p) for p in folders if (p / CARD_FILE).exists() or (p / WEIGHTS_FILE).exists()]
 
 
-def _entry(folder: Path) -> ShelfEntry:
+def read_records(weights_dir: Path) -> list[ShelfEntry]:
+    """List the models that are kept as a record alone, sorted by name: to compare with, not to use."""
+    folders = sorted(path.parent for path in (weights_dir / RECORDS).glob(f"[!.]*/{CARD_FILE}"))
+    return [_entry(folder, usable=False) for folder in folders]
+
+
+def _entry(folder: Path, *, usable: bool = True) -> ShelfEntry:
     try:
         card = _known(Card.read(folder / CARD_FILE), folder)
-        _weights_path(folder)
+        if usable:
+            _weights_path(folder)
     except WeightsError as error:
         return ShelfEntry(folder.name, folder, None, str(error))
     return ShelfEntry(folder.name, folder, card, None)

@@ -14,13 +14,18 @@ from lungassist.evaluation.operating import OperatingPoint
 from lungassist.evaluation.wording import percent, percent_interval
 from lungassist.metrics import Outcome, Sweep
 from lungassist.metrics.operating_point import Rate
+from lungassist.models.card import Card
 from pages.parts.comparison_figures import CONFIG, GREY, laid_out
+from pages.parts.comparison_state import Pinned
+from pages.parts.comparison_threshold_saved import Looked, owner, show_saved
 
 _QUESTIONS: Final = {"sick": "All abnormal", "contagious": "Contagious"}
 _SOUGHT: Final = {"sick": "1 − P(Normal)", "contagious": "P(COVID) + P(Viral Pneumonia)"}
 #: Notches of the slider; each rules out about as many more images as the one before.
 _NOTCHES: Final = 200
 _THRESHOLD: Final = "threshold"
+#: Of the line where triage's own threshold is.
+_SAVED: Final = "#d69a00"
 
 
 def show_threshold(comparison: Comparison) -> None:
@@ -40,7 +45,10 @@ def show_threshold(comparison: Comparison) -> None:
     chosen = point is not None and threshold == point.outcome.threshold
     _figures(outcome)
     st.caption(_origin(point, chosen=chosen, split=comparison.split))
-    st.plotly_chart(_curves(sweep, threshold, point), config=CONFIG, key="comparison_sweep")
+    card = owner(comparison, model)
+    looked = Looked(question, threshold, target if chosen else None, comparison.split)
+    show_saved(comparison, model, card, looked)
+    st.plotly_chart(_curves(sweep, threshold, point, _saved(card, question)), config=CONFIG, key="comparison_sweep")
 
 
 def _choose(comparison: Comparison) -> tuple[str, str, float]:
@@ -101,6 +109,9 @@ def _said(threshold: float) -> str:
     return f"{threshold:.5f}"
 
 
+PINNED: Final[Pinned] = {"of": str, "sought": _QUESTIONS.__getitem__, "sensitivity": str, _THRESHOLD: _said}
+
+
 def _begin_anew() -> None:
     """Let the slider go to the point that is chosen for another model, question or sensitivity."""
     st.session_state.pop(_THRESHOLD, None)
@@ -147,7 +158,12 @@ def _origin(point: OperatingPoint | None, *, chosen: bool, split: str) -> str:
     )
 
 
-def _curves(sweep: Sweep, threshold: float, point: OperatingPoint | None) -> go.Figure:
+def _saved(card: Card | str, question: str) -> float | None:
+    saved = None if isinstance(card, str) else card.operating_point.points.get(question)
+    return None if saved is None else saved.threshold
+
+
+def _curves(sweep: Sweep, threshold: float, point: OperatingPoint | None, saved: float | None) -> go.Figure:
     figure = go.Figure()
     for name, values, colour in (
         ("Sensitivity", sweep.sensitivity, "#d55e00"),
@@ -165,6 +181,13 @@ def _curves(sweep: Sweep, threshold: float, point: OperatingPoint | None) -> go.
     figure.add_vline(x=threshold, line={"color": GREY, "width": 2})
     if point is not None and point.outcome.threshold != threshold:
         figure.add_vline(x=point.outcome.threshold, line={"color": GREY, "width": 1, "dash": "dot"})
+    if saved is not None:
+        figure.add_vline(
+            x=saved,
+            line={"color": _SAVED, "width": 2, "dash": "dash"},
+            annotation={"text": f"triage {_said(saved)}", "font": {"color": _SAVED}},
+            annotation_position="bottom right",
+        )
     laid_out(figure, 300, hovermode="x unified")
     figure.update_xaxes(range=[0, 1], title="Threshold", tickformat=".2f")
     figure.update_yaxes(range=[0, 1.02], tickformat=".0%")

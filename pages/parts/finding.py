@@ -115,9 +115,11 @@ def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
 
 
 @st.cache_data(max_entries=32, ttl="1h", show_spinner=False)
-def _painted(sha256: str, version: str, method: str, _outcome: Triaged[None], _radiograph: Radiograph) -> bytes:
-    """Paint once, not at every rerun; study, model and method together name the picture."""
-    del sha256, version, method
+def _painted(
+    sha256: str, version: str, finding: str, method: str, _outcome: Triaged[None], _radiograph: Radiograph
+) -> bytes:
+    """Paint once, not at every rerun; study, model, finding and method together name the picture."""
+    del sha256, version, finding, method
     return overlay_of(_outcome, _radiograph)
 
 
@@ -132,14 +134,16 @@ def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str
                 st.error(str(outcome.error))
                 continue
             radiograph = session.worklist().radiograph(entry, session.settings())
+            finding = outcome.finding
             st.image(
-                _painted(outcome.finding.sha256, outcome.finding.model_version, method, outcome, radiograph),
+                _painted(finding.sha256, finding.model_version, finding.finding, method, outcome, radiograph),
                 width="stretch",
                 alt=f"Heat map of {model.card.name}",
             )
-            st.write(sentence(outcome.finding))
+            st.write(sentence(finding))
+            st.caption(f"Operating point: {finding.operating_point}.")
             st.plotly_chart(
-                probability_bars(outcome.finding.probabilities),
+                probability_bars(finding.probabilities),
                 config={"displayModeBar": False},
                 key=f"bars {model.card.name}",
             )

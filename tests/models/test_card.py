@@ -27,7 +27,6 @@ def test_round_trip(tmp_path: Path) -> None:
     card = card_of(
         preprocessing=Preprocessing.named("imagenet", size=96, enhancement="clahe"),
         temperature=1.37,
-        operating_point={"rule": "highest probability", "default": True},
         figures={"test": {"accuracy": 0.9, "recall": None}},
         limitations=("Ä sentence.", "Another."),
         weights_sha256="0123456789abcdef",

@@ -15,7 +15,7 @@ from lungassist.classes import CLASSES
 from lungassist.errors import UsageError, WeightsError
 from lungassist.files import sha256_of, write_atomically
 from lungassist.models.card import Card
-from lungassist.models.weights import choose_model, load_model, read_shelf, save_model, verify
+from lungassist.models.weights import choose_model, load_model, read_records, read_shelf, save_model, verify
 from tests.drawn import card_of, network_of
 from tests.models.harmful import Harmful
 
@@ -149,6 +149,20 @@ def test_the_shelf_lists_what_is_usable_and_what_is_wrong_with_the_rest(folder: 
     }.items():
         assert entries[name].card is None
         assert word in str(entries[name].problem)
+
+
+def test_records_are_cards_without_weights_and_not_on_the_shelf(folder: Path) -> None:
+    shelf = folder.parent
+    for name in ("vgg19_bn", "broken"):
+        (shelf / "records" / name).mkdir(parents=True)
+        shutil.copyfile(folder / "card.json", shelf / "records" / name / "card.json")
+    (shelf / "records" / "broken" / "card.json").write_text("{}")
+    broken, record = read_records(shelf)
+    assert (record.name, record.problem) == ("vgg19_bn", None)
+    assert record.card == Card.read(folder / "card.json")
+    assert broken.card is None
+    assert broken.problem
+    assert [entry.name for entry in read_shelf(shelf)] == [folder.name]
 
 
 def test_a_shelf_that_does_not_exist_is_empty(tmp_path: Path) -> None:
