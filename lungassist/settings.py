@@ -56,6 +56,11 @@ class Settings:
         return self.home / "runs"
 
     @property
+    def evaluations_dir(self) -> Path:
+        """Where tables of predictions go that an evaluation or a person made, a folder each."""
+        return self.home / "evaluations"
+
+    @property
     def cache_dir(self) -> Path:
         """Where prepared images lie, so that none is decoded twice."""
         return self.home / "cache"

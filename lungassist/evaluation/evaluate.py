@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,6 +69,7 @@ def evaluate(
     settings: Settings,
     *,
     lungs: bool = False,
+    remarks: Sequence[str] = (),
     batch_size: int = BATCH_SIZE,
     workers: int = 4,
     progress: Progress | None = None,
@@ -87,6 +88,7 @@ def evaluate(
         out: where to; made if it is not there.
         settings: the reader's limits, and where the cache lies.
         lungs: also write how much of the evidence lies inside the lungs, see `evidence`.
+        remarks: sentences that whoever compares the table must read, such as that the model was trained on its images.
         batch_size: images to a pass.
         workers: threads that read and prepare.
         progress: called with (what is done, done, all).
@@ -98,7 +100,7 @@ def evaluate(
         CacheError, StoppedError: see `open_cache`.
         OSError: `out` cannot be written.
     """
-    work = _Work(classifier, out, batch_size, progress or (lambda *_: None), stop or (lambda: False))
+    work = _Work(classifier, out, batch_size, progress or (lambda *_: None), stop or (lambda: False), tuple(remarks))
     index = _chosen(index, splits, classifier.card)
     prepared = open_cache(
         index,
@@ -123,10 +125,18 @@ def evaluate(
 class _Work:
     """One model's way through the images of an index."""
 
-    def __init__(self, classifier: Classifier, out: Path, batch_size: int, tell: Progress, stop: Stop) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        out: Path,
+        batch_size: int,
+        tell: Progress,
+        stop: Stop,
+        remarks: tuple[str, ...],
+    ) -> None:
         self.classifier, self.card = classifier, classifier.card
         self.target = out / f"{file_stem(classifier.card.name)}.csv"
-        self.batch_size, self.tell, self.stop = batch_size, tell, stop
+        self.batch_size, self.tell, self.stop, self.remarks = batch_size, tell, stop, remarks
 
     def done(self, index: DatasetIndex, prepared: PreparedImages, evidence: EvidenceInLungs | None) -> Evaluation:
         """The table, written now or found."""
@@ -170,7 +180,8 @@ class _Work:
         more = evidence_columns(found[:, classes:]) if found.shape[1] > classes else {}
         named = table.assign(model=self.card.name, version=self.card.full_version, **more)
         write_predictions(self.target, predictions_table(named, found[:, :classes], self.card.classes))
-        record = {**told.to_json(), "table": self.target.name, "key": key, "sha256": sha256_of(self.target)}
+        values = {"table": self.target.name, "key": key, "remarks": list(self.remarks)}
+        record = {**told.to_json(), **values, "sha256": sha256_of(self.target)}
         write_json(self.target.with_suffix(".json"), record)
 
     def _told(self, images: int, prepared: PreparedImages, seconds: float, resumed: int) -> Evaluation:

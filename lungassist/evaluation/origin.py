@@ -38,9 +38,8 @@ def splits_for(index: DatasetIndex, model_folder: Path, split_file: Path | None 
     known = _own_split(model_folder)
     if known is None:
         return Assigned(_all_test(index), ("The model's own split is not known: every image counts as test.",))
-    names = index.table["file"].map(_bare)
-    same = names.map(known["label"]).fillna("") == index.table["label"]
-    if same.sum() < min(len(names), len(known)) / 2:
+    names, same = _matched(index, known)
+    if not _is_its_own(same, known):
         return Assigned(_all_test(index), _warned(int(same.sum())))
     splits = names.map(known["split"]).where(same, "test")
     notes = ["By the names of its files, the model was trained on images of this folder: its own split is used."]
@@ -49,9 +48,32 @@ def splits_for(index: DatasetIndex, model_folder: Path, split_file: Path | None 
     return Assigned(np.asarray(splits, dtype=np.str_), tuple(notes))
 
 
+def seen_in_training(index: DatasetIndex, model_folder: Path) -> NDArray[np.bool_]:
+    """Which images `(N,)` the model was trained on, by its own table: only if the folder is the one that it names.
+
+    What a split file says of them changes nothing of that.
+    """
+    known = _own_split(model_folder)
+    if known is None:
+        return np.zeros(len(index.table), np.bool_)
+    names, same = _matched(index, known)
+    return np.asarray(same & (names.map(known["split"]) == "train") & _is_its_own(same, known), np.bool_)
+
+
 def only(assigned: Assigned, wanted: tuple[str, ...]) -> Assigned:
     """Leave the images of other splits out."""
     return Assigned(np.where(np.isin(assigned.splits, wanted), assigned.splits, UNUSED), assigned.notes)
+
+
+def _matched(index: DatasetIndex, known: pd.DataFrame) -> tuple[pd.Series[str], pd.Series[bool]]:
+    """The images' bare names, and whether the model's table has them with the same label."""
+    names = index.table["file"].map(_bare)
+    return names, names.map(known["label"]).fillna("") == index.table["label"]
+
+
+def _is_its_own(same: pd.Series[bool], known: pd.DataFrame) -> bool:
+    """Whether the folder is the one that the model was trained on: half of it, or half of the table, is the same."""
+    return bool(same.sum() >= min(len(same), len(known)) / 2)
 
 
 def _from_file(index: DatasetIndex, path: Path) -> Assigned:

@@ -17,11 +17,11 @@ from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.tables import PARQUET, Predictions, read_tables
 from lungassist.experiments.folders import data_folders
 from lungassist.files import sha256_of, write_atomically
-from lungassist.models.weights import PREDICTIONS_FILE
+from lungassist.models.weights import PREDICTIONS_FILE, RECORDS
 from lungassist.settings import Settings
 from lungassist.training.progress import read_status
 
-SHELF, RUN, EVALUATION, ADDED = "shelf", "run", "evaluation", "added"
+SHELF, RECORD, RUN, EVALUATION, ADDED = "shelf", "record", "run", "evaluation", "added"
 
 #: Of what may be added.
 SUFFIXES: Final = frozenset({".csv", *PARQUET})
@@ -39,7 +39,7 @@ class Source:
 
     Attributes:
         name: what it is called on the page and in its address; no two sources share one.
-        kind: `SHELF`, `RUN`, `EVALUATION` or `ADDED`.
+        kind: `SHELF`, `RECORD` (evaluated, but without its weights), `RUN`, `EVALUATION` or `ADDED`.
         path: of the file.
         digest: SHA-256 of its bytes.
         run: the folder of the run that it is of, for its curves; None where that is not known.
@@ -154,6 +154,8 @@ def image_path(folder: Path, file: str) -> Path | None:
 
 def _places(settings: Settings) -> Iterator[tuple[str, Path]]:
     yield from ((SHELF, path) for path in sorted(settings.weights_dir.glob(f"[!.]*/{PREDICTIONS_FILE}")))
+    records = settings.weights_dir / RECORDS
+    yield from ((RECORD, path) for path in sorted(records.glob(f"[!.]*/{PREDICTIONS_FILE}")))
     runs = sorted(settings.runs_dir.glob(f"[!.]*/model/{PREDICTIONS_FILE}"))
     yield from ((RUN, path) for path in runs if _is_done(path.parents[1]))
     added = _added_folder(settings)
@@ -169,11 +171,11 @@ def _is_done(run: Path) -> bool:
 
 
 def _added_folder(settings: Settings) -> Path:
-    return settings.home / "evaluations" / "added"
+    return settings.evaluations_dir / "added"
 
 
 def _name(kind: str, path: Path) -> str:
-    if kind == SHELF:
+    if kind in {SHELF, RECORD}:
         return path.parent.name
     if kind == RUN:
         return f"{_STAMP.sub('', path.parents[1].name)} (run)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -61,15 +61,26 @@ def chosen_folder(text: str, settings: Settings) -> Path:
     return place
 
 
+def below_root(text: str, roots: Sequence[Path]) -> str:
+    """A path as short as it is still clear: below the root that it is of, whose name it bears where there are more."""
+    for root in roots:
+        if text == str(root):
+            return root.name
+        if text.startswith(f"{root}/"):
+            below = text.removeprefix(f"{root}/")
+            return below if len(roots) == 1 else f"{root.name}/{below}"
+    return text
+
+
 def metadata_files(folder: Path, settings: Settings) -> list[Path]:
     """Metadata CSVs in `folder` or beside it: those with a column `file`, first the ones that name its images."""
     places = [folder] + ([folder.parent] if _is_inside(folder.parent, settings) else [])
-    named = {path: _names_images(path, folder) for place in places for path in sorted(place.glob("*.csv"))}
+    named = {path: names_images(path, folder) for place in places for path in sorted(place.glob("*.csv"))}
     return [path for path, hit in named.items() if hit] + [path for path, hit in named.items() if hit is False]
 
 
-def _names_images(path: Path, folder: Path) -> bool | None:
-    """Whether a CSV names images of the folder; None where it has no column for them."""
+def names_images(path: Path, folder: Path) -> bool | None:
+    """Whether a CSV's first rows name images of the folder; None where it has no column for them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)

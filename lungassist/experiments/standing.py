@@ -61,16 +61,21 @@ def _share(state: str, status: RunStatus | None) -> float | None:
 def progress_text(status: RunStatus) -> str:
     """One line: epoch, batch, images a second, time left; or how many images were read."""
     if status.state != "training":
-        words = status.message or _PHASES.get(status.state, status.state)
-        return f"{words} · {status.done:,} of {status.total:,}" if status.total and status.done is not None else words
+        parts = [status.message or _PHASES.get(status.state, status.state)]
+        if status.total and status.done is not None:
+            parts.append(f"{status.done:,} of {status.total:,}")
+        return " · ".join([*parts, *_speed(status)])
     parts = [f"Epoch {status.epoch} of {status.epochs}" if status.epoch else status.message]
     if status.steps:
         parts.append(f"batch {status.step} of {status.steps}")
-    if status.images_per_second:
-        parts.append(f"{status.images_per_second:,.0f} images/s")
-    if status.seconds_left is not None:
-        parts.append(f"{duration(status.seconds_left)} left")
-    return " · ".join(part for part in parts if part)
+    return " · ".join(part for part in [*parts, *_speed(status)] if part)
+
+
+def _speed(status: RunStatus) -> list[str]:
+    rate, left = status.images_per_second, status.seconds_left
+    digits = 0 if rate and rate >= 10 else 1
+    told = [f"{rate:,.{digits}f} images/s"] if rate else []
+    return told if left is None else [*told, f"{duration(left)} left"]
 
 
 def phase_share(status: RunStatus | None) -> float | None:

@@ -140,7 +140,7 @@ class JobBoard:
 
         Raises:
             JobError: there is none of this number, it runs, or its run directory cannot be removed: it does not lie in
-                the folder of runs, another job uses it, or the disk refuses.
+                the folder of runs or of evaluations, another job uses it, or the disk refuses.
             StoreError: it could not be recorded; nothing was removed.
         """
         self.tick()
@@ -168,9 +168,10 @@ class JobBoard:
         self._store.close()
 
     def _require_removable(self, job: Job, others: list[int]) -> None:
-        runs = self._settings.runs_dir.resolve()
-        if runs not in job.run_dir.resolve().parents:
-            raise JobError(f"{job.run_dir} does not lie in {runs}, and is not removed. Delete the job alone.")
+        ours = [self._settings.runs_dir.resolve(), self._settings.evaluations_dir.resolve()]
+        if not set(ours) & set(job.run_dir.resolve().parents):
+            places = " or ".join(map(str, ours))
+            raise JobError(f"{job.run_dir} does not lie in {places}, and is not removed. Delete the job alone.")
         if others:
             raise JobError(
                 f"{job.run_dir} is also the run of job {others[0]}. Delete the job alone, or that one first."

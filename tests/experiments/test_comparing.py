@@ -13,6 +13,7 @@ from lungassist.evaluation.predictions import write_predictions
 from lungassist.experiments.comparing import (
     ADDED,
     EVALUATION,
+    RECORD,
     RUN,
     SHELF,
     Source,
@@ -63,9 +64,11 @@ def test_tables_of_the_shelf_of_finished_runs_and_of_evaluations_are_found(setti
     put(settings.home / "evaluations" / "hospital", "resnet18", seed=5)
     put(settings.home / "evaluations" / "hospital" / ".partial", "resnet50", seed=6)
     put(settings.weights_dir / ".replaced", seed=7)
+    put(settings.weights_dir / "records" / "vgg19_bn", seed=8)
     found = named(settings)
     assert {name: source.kind for name, source in found.items()} == {
         "good": SHELF,
+        "vgg19_bn": RECORD,
         "quick (run)": RUN,
         "resnet18 (hospital)": EVALUATION,
     }
