@@ -15,7 +15,6 @@ import copy
 import itertools
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ import torch
 
 from benchmarks.input_pipeline import write_database
 from benchmarks.networks import plain_card, random_network
-from benchmarks.timing import arguments_parser, interleaved, machine, timed, write_result
+from benchmarks.timing import arguments_parser, interleaved, machine, run_benchmark, timed
 from lungassist.dataset import index_folder, open_cache
 from lungassist.device import choose_device
 from lungassist.evaluation.evaluate import BATCH_SIZE, evaluate
@@ -37,11 +36,7 @@ from lungassist.settings import Settings
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0."""
-    arguments = _parser().parse_args(argv)
-    with tempfile.TemporaryDirectory() as place:
-        result = _measure(arguments, Path(place))
-    write_result(result, _lines(result), arguments.json)
-    return 0
+    return run_benchmark(_parser(), _measure, _lines, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

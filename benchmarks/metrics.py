@@ -11,22 +11,24 @@ five decimals as `lungassist.evaluation` writes them, every image a patient of i
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as reference
 
-from benchmarks.timing import arguments_parser, interleaved, machine, write_result
+from benchmarks.simulated import drawn_labels, drawn_probabilities
+from benchmarks.timing import arguments_parser, interleaved, machine, run_benchmark
 from lungassist import metrics
 from lungassist.classes import CLASSES
 
-SHARES = (0.171, 0.284, 0.4815, 0.0635)
 ROLES = metrics.Roles.of(CLASSES)
 NORMAL = CLASSES.index("Normal")
 
@@ -43,12 +45,8 @@ class Tables:
     def simulated(cls, images: int, models: int, resamples: int) -> Tables:
         """Models that know ever more, and find the same images hard."""
         rng = np.random.default_rng(0)
-        labels = rng.choice(len(CLASSES), images, p=SHARES)
-        shared, known = rng.normal(0, 0.7, (images, 4)), np.eye(4)[labels]
-        tables = {}
-        for i, skill in enumerate(np.linspace(1.2, 3.6, models)):
-            powers = np.exp(1.7 * (shared + rng.normal(0, 0.7, (images, 4)) + skill * known))
-            tables[f"model {i}"] = np.round(powers / powers.sum(axis=1, keepdims=True), 5)
+        labels = drawn_labels(images, rng)
+        tables = {f"model {i}": table for i, table in enumerate(drawn_probabilities(labels, models, rng))}
         return cls(labels, tables, resamples)
 
 
@@ -59,7 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--models", type=int, default=10, help="default: %(default)s")
     p.add_argument("--resamples", type=int, default=2000, help="default: %(default)s")
     p.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
-    arguments = p.parse_args(argv)
+    return run_benchmark(p, _measure, _lines, argv)
+
+
+def _measure(arguments: argparse.Namespace, _place: Path) -> dict[str, Any]:
     rows, models, resamples, rounds = arguments.rows, arguments.models, arguments.resamples, arguments.rounds
     if arguments.quick:
         rows, models, resamples, rounds = 400, 2, 100, 1
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "lungassist_fastest": round(min(timings.rounds["ours"]), 3),
         "scikit_learn_scaled": round(statistics.median(timings.rounds["theirs"]) * resamples, 1),
     }
-    result = {
+    return {
         "benchmark": "metrics",
         "machine": machine(),
         "rows": rows,
@@ -82,8 +83,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "times_scikit_learn": round(resamples / timings.ratio("ours", "theirs"), 1),
         "largest_difference": largest_difference(tables),
     }
-    write_result(result, _lines(result), arguments.json)
-    return 0
 
 
 def page(tables: Tables) -> metrics.Choice:

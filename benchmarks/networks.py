@@ -10,6 +10,7 @@ from torchvision.models.resnet import Bottleneck
 
 from lungassist.classes import CLASSES
 from lungassist.models.card import Card
+from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.registry import build
 from lungassist.phantom import phantom
 from lungassist.preprocess import Preprocessing, prepare_image, to_batch
@@ -51,7 +52,7 @@ def plain_card(architecture: str, preprocessing: Preprocessing) -> Card:
         classes=CLASSES,
         preprocessing=preprocessing,
         temperature=1.0,
-        operating_point={"rule": "highest probability"},
+        operating_point=HIGHEST_PROBABILITY,
         data={},
         split={},
         hyper_parameters={},

@@ -8,6 +8,7 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,20 @@ def arguments_parser(module: str, doc: str | None) -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     p.add_argument("--quick", action="store_true", help="a small network and few rounds: shows that it runs, no more")
     return p
+
+
+def run_benchmark(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace, Path], dict[str, Any]],
+    lines: Callable[[dict[str, Any]], Sequence[str]],
+    argv: Sequence[str] | None,
+) -> int:
+    """Measure, with a folder that is gone afterwards, and print; returns 0."""
+    arguments = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory() as place:
+        result = measure(arguments, Path(place))
+    write_result(result, lines(result), arguments.json)
+    return 0
 
 
 def write_result(result: Mapping[str, Any], lines: Sequence[str], as_json: bool) -> None:

@@ -14,7 +14,6 @@ import copy
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, islice
@@ -26,7 +25,7 @@ import torch
 from torch import nn
 
 from benchmarks.networks import plain_card, prepared_images, random_network
-from benchmarks.timing import Timings, arguments_parser, interleaved, machine, write_result
+from benchmarks.timing import Timings, arguments_parser, interleaved, machine, run_benchmark
 from lungassist.classes import CLASSES
 from lungassist.explain import GRAD_CAM
 from lungassist.imaging import iter_studies
@@ -43,11 +42,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0."""
-    arguments = _parser().parse_args(argv)
-    with tempfile.TemporaryDirectory() as place:
-        result = _measure(arguments, Path(place))
-    write_result(result, _lines(result), arguments.json)
-    return 0
+    return run_benchmark(_parser(), _measure, _lines, argv)
 
 
 def _parser() -> argparse.ArgumentParser:

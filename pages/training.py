@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lungassist.errors import LungAssistError
+from lungassist.experiments.evaluation_launch import training_jobs
 from lungassist.jobs import JobBoard
 from pages.parts import training_state as state
 from pages.parts.frame import ensure_frame
@@ -25,7 +26,7 @@ def main() -> None:
     st.html(_STYLE)
     try:
         board = state.board()
-        has_jobs = bool(board.jobs())
+        has_jobs = bool(training_jobs(board.jobs()))
     except LungAssistError as error:
         st.error(str(error), icon=":material/database_off:")
         return

@@ -14,6 +14,7 @@ from torch import nn
 
 from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
 from lungassist.models.card import Card
+from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.registry import build
 from lungassist.preprocess import Preprocessing
 
@@ -58,7 +59,7 @@ def card_of(**changes: Any) -> Card:
         "classes": CLASSES,
         "preprocessing": Preprocessing(size=64),
         "temperature": 1.0,
-        "operating_point": {"rule": "highest probability"},
+        "operating_point": HIGHEST_PROBABILITY,
         "data": {"images": 0},
         "split": {},
         "hyper_parameters": {},

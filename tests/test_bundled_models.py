@@ -13,6 +13,7 @@ import pytest
 
 from lungassist.classes import CLASSES
 from lungassist.evaluation.predictions import PREFIX, figures_of
+from lungassist.golden import drift_of
 from lungassist.imaging import read_radiograph
 from lungassist.models.card import Card
 from lungassist.models.weights import PREDICTIONS_FILE, verify
@@ -83,6 +84,12 @@ def test_it_answers_to_a_phantom_with_maps_for_every_class(folder: Path) -> None
     assert prediction.heat_maps is not None
     assert prediction.heat_maps.shape[1] == len(CLASSES)
     assert np.isfinite(prediction.heat_maps).all()
+
+
+def test_it_answers_here_as_where_it_was_made(folder: Path) -> None:
+    drift = drift_of(Classifier.load(folder), folder)
+    assert drift is not None, f"python -m train.golden weights/{folder.name}"
+    assert drift.is_none, drift
 
 
 @pytest.mark.xrays

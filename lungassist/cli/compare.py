@@ -12,6 +12,7 @@ from lungassist.cli.tables import name_cell, new_table, output_console, write_js
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.comparison_html import comparison_html
 from lungassist.evaluation.comparison_json import comparison_json
+from lungassist.evaluation.figure_export import write_figures
 from lungassist.evaluation.sections import Section, sections
 from lungassist.evaluation.tables import read_tables
 from lungassist.files import write_atomically
@@ -22,10 +23,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises:
         PredictionsError: a table cannot be used, or the tables cannot be compared.
-        UsageError: the page cannot be written there.
+        UsageError: the page or the figures cannot be written there.
     """
     if arguments.html is not None:
         writable(arguments.html.parent)
+    if arguments.figures is not None:
+        writable(arguments.figures)
     comparison = Comparison.of(
         read_tables(arguments.tables), split=arguments.split, resamples=arguments.resamples, seed=arguments.seed
     )
@@ -41,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for section in sections(comparison, columns, target):
             _write(section)
+    if arguments.figures is not None:
+        places = write_figures(comparison, arguments.figures)
+        if not arguments.json:  # its output is one object and nothing else
+            sys.stdout.write("".join(f"{place}\n" for place in places))
     return 0
 
 

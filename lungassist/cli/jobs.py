@@ -52,7 +52,7 @@ def _write(jobs: list[Job], arguments: argparse.Namespace) -> None:
     elif jobs:
         _write_table(jobs)
     else:
-        sys.stdout.write("There are no jobs. The training page starts them.\n")
+        sys.stdout.write("There are no jobs. The training and comparison pages start them.\n")
 
 
 def _write_table(jobs: list[Job]) -> None:

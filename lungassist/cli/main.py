@@ -55,6 +55,8 @@ def _command(arguments: argparse.Namespace) -> int:
         from lungassist.cli.models import run
     elif arguments.command == "jobs":
         from lungassist.cli.jobs import run
+    elif arguments.command == "operating-point":
+        from lungassist.cli.operating_point import run
     elif arguments.command == "evaluate":
         from lungassist.cli.evaluate import run
     elif arguments.command == "compare":

@@ -59,7 +59,7 @@ class ResultTable:
             self._table.add_row(name_cell(result.file), "not used", "", "", Text(str(result.error)), style="red")
             return
         self._used += 1
-        self._model = f"Model {result.model} {result.model_version}. "
+        self._model = f"Model {result.model} {result.model_version}, operating point: {result.operating_point}. "
         suspected = result.suspected_contagious and result.plausible
         self._contagious += suspected
         self._table.add_row(

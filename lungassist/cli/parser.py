@@ -8,11 +8,14 @@ from typing import Final
 
 from lungassist import __version__
 from lungassist.classes import CLASSES
+from lungassist.cli.numbers import at_least_one, probability, share
 
 #: `explain.METHODS` and `overlay.COLOUR_MAPS` by name; reading them there would import torch and OpenCV.
 METHODS: Final = ("gradcam", "hirescam", "gradcam++", "eigencam")
 COLOUR_MAPS: Final = ("inferno", "viridis", "magma", "jet")
 DEVICES: Final = ("auto", "cpu", "cuda")
+#: `models.decision.ASKED`, likewise.
+QUESTIONS: Final = ("sick", "contagious")
 #: `dataset.SPLITS`, likewise.
 SPLITS: Final = ("train", "validation", "test")
 
@@ -26,6 +29,7 @@ examples:
   python -m lungassist models
   python -m lungassist evaluate --model resnet18 --data COVID-19_Radiography_Dataset --out tables
   python -m lungassist compare tables/*.csv --html comparison.html
+  python -m lungassist operating-point resnet18 --sensitivity 0.99
   python -m lungassist jobs
 """
 
@@ -50,7 +54,7 @@ exit status:
 _MODELS_MORE: Final = """\
 with --json, each model is one line of standard output:
   name, architecture, version, input_size, test_accuracy, covid_recall, called_normal (a count a class),
-  expected_calibration_error, bytes, default, verified, problem; what is unknown is null
+  expected_calibration_error, bytes, default, verified, probability_drift, problem; what is unknown is null
 
 exit status:
   0  every model is usable
@@ -60,16 +64,17 @@ exit status:
 JOB_ACTIONS: Final = ("list", "show", "cancel", "resume", "delete", "log")
 
 _JOBS: Final = """\
-Show and steer training jobs; they run on, with or without the app. Every call also starts what waits and can start.
+Show and steer jobs, training and evaluations; they run on, with or without the app. Every call also starts what waits
+and can start.
 """
 
 _JOBS_MORE: Final = """\
 actions:
   list          every job, newest first (default)
   show ID       one job
-  cancel ID     stop it; its last checkpoint stays
+  cancel ID     stop it; its last checkpoint, or the images that an evaluation has done, stay
   resume ID     go on with one that failed or was cancelled
-  delete ID     forget one that does not run; with --with-run, remove its run directory too
+  delete ID     forget one that does not run; with --with-run, remove its folder with all in it too
   log ID        the end of what it printed
 
 with --json, each job is one line of standard output:
@@ -125,6 +130,29 @@ exit status:
 """
 
 
+_POINT: Final = f"""\
+Show by which operating point triage judges a model's answers, or choose another. A threshold is chosen on the
+validation images of the model's own table, judged on its test images, and saved on its card: triage uses it from the
+next study on, the page and the command line alike, and says so. {NOTICE}
+"""
+
+_POINT_MORE: Final = """\
+questions:
+  sick         1 - P(Normal): what is below the threshold is called Normal
+  contagious   P(COVID) + P(Viral Pneumonia): what is at or above it is called the more probable of the two
+A model can have a point for each. Contagious comes first: nobody is called Normal who is above that threshold.
+
+with --json, the model is one line of standard output:
+  model, model_version, operating_point (words), changed, points (question: threshold, target_sensitivity, chosen_on,
+  test, date), test and test_by_highest_probability (sick, healthy, called_normal, called_sick), previous (words)
+
+exit status:
+  0  done
+  1  the model's table cannot set a point
+  2  nothing was changed: wrong usage, or the model cannot be used or written to
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
@@ -142,7 +170,8 @@ def parser() -> argparse.ArgumentParser:
     _add_phantoms(_command(commands, "phantoms", "write synthetic chest X-rays to try with", phantoms, None))
     _add_evaluate(_command(commands, "evaluate", "write models' predictions of a folder", _EVALUATE, _EVALUATE_MORE))
     _add_compare(_command(commands, "compare", "compare models by their predictions", _COMPARE, _COMPARE_MORE))
-    _add_jobs(_command(commands, "jobs", "list, stop and resume training jobs", _JOBS, _JOBS_MORE))
+    _add_point(_command(commands, "operating-point", "by which threshold triage judges a model", _POINT, _POINT_MORE))
+    _add_jobs(_command(commands, "jobs", "list, stop and resume jobs: training and evaluations", _JOBS, _JOBS_MORE))
     return top
 
 
@@ -176,11 +205,14 @@ def _add_triage(p: argparse.ArgumentParser) -> None:
     )
     maps.add_argument("--colour-map", choices=COLOUR_MAPS, default=COLOUR_MAPS[0], help="default: %(default)s")
     machine = p.add_argument_group("computing")
-    machine.add_argument("--batch-size", type=_at_least_one, metavar="N", help="studies per pass (default: 8)")
+    machine.add_argument("--batch-size", type=at_least_one, metavar="N", help="studies per pass (default: 8)")
     machine.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: %(default)s)")
 
 
 def _add_models(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--check", action="store_true", help="also ask each about phantoms: are the answers those of where it was made?"
+    )
     p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
 
 
@@ -203,10 +235,10 @@ def _add_evaluate(p: argparse.ArgumentParser) -> None:
     p.add_argument("--lungs", action="store_true", help=lungs)
     p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
     machine = p.add_argument_group("computing")
-    machine.add_argument("--batch-size", type=_at_least_one, metavar="N", help="images per pass (default: 32)")
+    machine.add_argument("--batch-size", type=at_least_one, metavar="N", help="images per pass (default: 32)")
     machine.add_argument("--device", choices=DEVICES, default="auto", help="where to compute (default: %(default)s)")
     machine.add_argument(
-        "--workers", type=_at_least_one, default=4, metavar="N", help="threads that read images (default: %(default)s)"
+        "--workers", type=at_least_one, default=4, metavar="N", help="threads that read images (default: %(default)s)"
     )
 
 
@@ -218,37 +250,37 @@ def _add_compare(p: argparse.ArgumentParser) -> None:
     p.add_argument("--slice", action="append", metavar="COLUMN", help="slice by this column; default: all that can be")
     p.add_argument(
         "--sensitivity",
-        type=_share,
+        type=share,
         default=0.99,
         metavar="S",
         help="the operating points' target, above 0 and at most 1 (default: %(default)s)",
     )
     p.add_argument(
-        "--resamples", type=_at_least_one, default=2000, metavar="N", help="of the bootstrap (default: %(default)s)"
+        "--resamples", type=at_least_one, default=2000, metavar="N", help="of the bootstrap (default: %(default)s)"
     )
     p.add_argument("--seed", type=int, default=1, help="of the bootstrap (default: %(default)s)")
+    figures = "also write every figure into DIR, as SVG and as PNG for print (300 dots an inch)"
+    p.add_argument("--figures", type=Path, metavar="DIR", help=figures)
     written = p.add_mutually_exclusive_group()
     written.add_argument("--json", action="store_true", help="write one JSON object instead of tables")
     written.add_argument("--html", type=Path, metavar="FILE", help="write one self-contained page into FILE")
 
 
+def _add_point(p: argparse.ArgumentParser) -> None:
+    p.add_argument("model", metavar="MODEL", help="a folder of weights/ (see `models`)")
+    p.add_argument("--question", choices=QUESTIONS, help="what the threshold is for (default: sick; --reset: both)")
+    change = p.add_mutually_exclusive_group()
+    wanted = "choose the threshold that keeps this sensitivity on the validation images, such as 0.99"
+    change.add_argument("--sensitivity", type=share, metavar="S", help=wanted)
+    change.add_argument("--threshold", type=probability, metavar="T", help="take this threshold, from 0 to 1")
+    change.add_argument("--reset", action="store_true", help="go back to the highest probability")
+    change.add_argument("--undo", action="store_true", help="take the last change back")
+    p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")
+
+
 def _add_jobs(p: argparse.ArgumentParser) -> None:
     p.add_argument("action", nargs="?", choices=JOB_ACTIONS, default="list", help="what to do (default: %(default)s)")
-    p.add_argument("id", nargs="?", type=_at_least_one, metavar="ID", help="the job's number, for all but list")
+    p.add_argument("id", nargs="?", type=at_least_one, metavar="ID", help="the job's number, for all but list")
     p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
     p.add_argument("--with-run", action="store_true", help="with delete: remove the run directory too")
-    p.add_argument("--lines", type=_at_least_one, default=40, metavar="N", help="with log: how many (default: 40)")
-
-
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, not {text}")
-    return value
+    p.add_argument("--lines", type=at_least_one, default=40, metavar="N", help="with log: how many (default: 40)")

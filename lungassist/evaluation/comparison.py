@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -137,6 +138,12 @@ class Comparison:
         Raises:
             PredictionsError: there are none.
         """
+        for one, other in combinations(self.tables, 2):
+            if one.pictures.contradict(other.pictures):
+                raise PredictionsError(
+                    f"{one.name} and {other.name} are of different images that have the same names: no image is "
+                    "common to all. Compare tables of one folder."
+                )
         keys = [set(zip(t.table["file"], t.table["label"], strict=True)) for t in self._of_split()]
         common = reduce(set.intersection, keys)
         if not common:

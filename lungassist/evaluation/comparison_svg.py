@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from lungassist.classes import spoken
+from lungassist.classes import NORMAL, spoken
 from lungassist.evaluation.comparison import SICK, Comparison
 from lungassist.evaluation.leaderboard import Value
-from lungassist.evaluation.wording import with_percents
+from lungassist.evaluation.wording import with_numbers, with_percents
 from lungassist.metrics import Floats
 
 #: Colours that the colour-blind tell apart (Okabe and Ito 2008), as CSS classes `c0` ...; further models are dashed.
@@ -23,70 +23,110 @@ _POINTS: Final = 300
 #: Images below which a bin of the reliability diagram is left out: its accuracy is luck.
 _FEWEST: Final = 5
 
+#: Characters of a name.
+_LONGEST: Final = 30
+
 _SIDE: Final = 300
 _MARGIN: Final = 42
 
 
+#: What a row of dots shows: its name, its figure, and whether it was printed, not measured.
+_DotRow = tuple[str, Value, bool]
+
+
 def accuracy_figure(comparison: Comparison) -> str:
-    """A dot and an interval a model; below a line, hollow, what the paper printed."""
-    measured = [(row.model, row.accuracy, False) for row in comparison.leaderboard]
+    """A dot and an interval a model; below them, hollow, what the paper printed."""
+    measured = [(short(row.model), row.accuracy, False) for row in comparison.leaderboard]
     printed = [(f"{row.model} (published)", row.accuracy, True) for row in comparison.published]
-    rows: list[tuple[str, Value, bool]] = measured + printed
-    ends = [end for _, value, _ in rows for end in (value.value, *value.interval) if np.isfinite(end)]
-    low = max(0.0, np.floor(20 * min(ends, default=0)) / 20)
-    left, right, step = 200, 700, 24
-    height = step * len(rows) + 50
+    rows: list[_DotRow] = measured + printed
+    lowest = 100 * min(_ends(rows), default=0)
+    step = next((step for step in (1, 2, 5, 10) if 100 - lowest <= 6 * step), 20)
+    first = int(max(0, lowest) // step * step)
+    ticks = [(tick / 100, f"{tick} %") for tick in range(first, 101, step)]
+    return _dots(rows, ticks, "Accuracy with 95 % intervals", with_percents)
 
-    def place(share: float) -> float:
-        return float(left + (right - left) * (share - low) / max(1 - low, 1e-9))
 
-    parts = [_axis_below(place, low, height - 30)]
+def missed_figure(comparison: Comparison) -> str:
+    """Contagious images called Normal, a dot and an interval a model."""
+    rows: list[_DotRow] = [(short(row.model), row.contagious_called_normal, False) for row in comparison.leaderboard]
+    highest = max(_ends(rows), default=0)
+    step = next(
+        size * ten for ten in (10**power for power in range(9)) for size in (1, 2, 5) if highest <= 6 * size * ten
+    )
+    ticks = [(float(tick), f"{tick:,}") for tick in range(0, int(highest) + step, step)]
+    title = f"Contagious images called {spoken(NORMAL)} with 95 % intervals"
+    return _dots(rows, ticks, title, lambda value: with_numbers(value, 0))
+
+
+def _ends(rows: Sequence[_DotRow]) -> list[float]:
+    return [end for _, value, _ in rows for end in (value.value, *value.interval) if np.isfinite(end)]
+
+
+def _dots(
+    rows: Sequence[_DotRow], ticks: Sequence[tuple[float, str]], title: str, worded: Callable[[Value], str]
+) -> str:
+    left, right, step, top = 240, 740, 24, 28
+    height = step * len(rows) + top + 40
+    low, high = ticks[0][0], ticks[-1][0]
+
+    def place(figure: float) -> float:
+        return float(left + (right - left) * (figure - low) / max(high - low, 1e-9))
+
+    parts = [
+        f'<text class="head" x="{left}" y="14">{escape(title)}</text>',
+        _axis_below(place, ticks, top, height - 30),
+    ]
     for number, (name, value, hollow) in enumerate(rows):
-        y = 18 + step * number + (10 if hollow else 0)
+        y = top + 14 + step * number + (8 if hollow else 0)
         kind = "dot published" if hollow else "dot"
-        parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(_short(name))}</text>')
+        parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
         if np.isfinite(value.interval.low):
             x1, x2 = (place(end) for end in value.interval)
             parts.append(f'<line class="{kind}" x1="{x1:.1f}" x2="{x2:.1f}" y1="{y}" y2="{y}"/>')
-        told = escape(f"{name}: {with_percents(value)}")
+        told = escape(f"{name}: {worded(value)}")
         parts.append(
             f'<circle class="{kind}" cx="{place(value.value):.1f}" cy="{y}" r="4.5"><title>{told}</title></circle>'
         )
-    return _svg(right + 30, height, parts, "Accuracy with 95 % intervals")
+    return _svg(right + 30, height, parts, title)
 
 
-def _axis_below(place: Callable[[float], float], low: float, y: float) -> str:
-    ticks = np.linspace(low, 1, 6)
+def _axis_below(place: Callable[[float], float], ticks: Sequence[tuple[float, str]], top: float, bottom: float) -> str:
     parts = []
-    for tick in ticks:
-        x = place(float(tick))
-        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{y + 16:.1f}" text-anchor="middle">{100 * tick:.0f} %</text>')
+    for tick, worded in ticks:
+        x = place(tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom:.1f}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16:.1f}" text-anchor="middle">{worded}</text>')
     return "".join(parts)
 
 
 def confusion_figures(comparison: Comparison) -> str:
     """A confusion matrix a model, as shares of the true class, all on one scale; counts as texts."""
-    return "".join(_confusion(comparison, name) for name in comparison.models)
+    return "".join(confusion_panels(comparison))
+
+
+def confusion_panels(comparison: Comparison) -> list[str]:
+    """The same, each by itself."""
+    return [_confusion(comparison, name) for name in comparison.models]
 
 
 def _confusion(comparison: Comparison, model: str) -> str:
     matrix = comparison.confusion(model)
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     classes = [spoken(label) for label in comparison.classes]
-    cell, left, top = 52, 108, 40
-    parts = [f'<text class="head" x="4" y="14">{escape(_short(model))}</text>']
+    cell, left, top = 52, 108, 52
+    parts = [f'<text class="head" x="4" y="14">{escape(short(model))}</text>']
     for k, label in enumerate(classes):
         parts.append(f'<text x="{left - 6}" y="{top + cell * k + 30}" text-anchor="end">{escape(label[:16])}</text>')
-        parts.append(
-            f'<text x="{left + cell * (k + 0.5)}" y="{top - 6}" text-anchor="middle" class="small">'
-            f"{escape(label.split()[0][:9])}</text>"
-        )
+        for line, word in enumerate(reversed(label.split(maxsplit=1))):
+            parts.append(
+                f'<text x="{left + cell * (k + 0.5)}" y="{top - 6 - 12 * line}" text-anchor="middle" class="small">'
+                f"{escape(word[:9])}</text>"
+            )
     for row, column in np.ndindex(matrix.shape):
         share = float(matrix[row, column] / totals[row, 0])
         x, y = left + cell * column, top + cell * row
         told = escape(f"{classes[row]} called {classes[column]}: {matrix[row, column]} ({share:.1%})")
-        strong = " strong" if share > 0.55 else ""
+        strong = " strong" if share > 0.7 else ""
         parts.append(
             f'<rect class="cell" style="fill-opacity:{share:.3f}" x="{x}" y="{y}" width="{cell - 2}" '
             f'height="{cell - 2}"><title>{told}</title></rect>'
@@ -146,7 +186,7 @@ def _square(
         across_px, up_px = (margin + side * axis for axis in _thinned(x, 1 - y))
         points = " ".join(f"{px:.1f},{py + 24 - margin:.1f}" for px, py in zip(across_px, up_px, strict=True))
         told = f"<title>{escape(models[number])}</title>"
-        parts.append(f'<polyline class="curve {_kind(number)}" points="{points}">{told}</polyline>')
+        parts.append(f'<polyline class="curve {kind_of(number)}" points="{points}">{told}</polyline>')
     parts.append(f'<text class="head" x="{margin}" y="14">{escape(title)}</text>')
     parts.append(f'<text x="{margin + side / 2}" y="{side + 58}" text-anchor="middle">{across}</text>')
     middle = 24 + side / 2
@@ -166,19 +206,21 @@ def _thinned(x: Floats, y: Floats) -> tuple[Floats, Floats]:
 def legend(models: Sequence[str]) -> str:
     """What colour and dash each model has."""
     items = (
-        f'<span><svg width="28" height="10" aria-hidden="true"><line class="curve {_kind(number)}" x1="0" x2="28" '
+        f'<span><svg width="28" height="10" aria-hidden="true"><line class="curve {kind_of(number)}" x1="0" x2="28" '
         f'y1="5" y2="5"/></svg> {escape(name)}</span>'
         for number, name in enumerate(models)
     )
     return f'<p class="legend">{"".join(items)}</p>'
 
 
-def _kind(number: int) -> str:
+def kind_of(number: int) -> str:
+    """CSS classes of the curve of the model at a place."""
     return f"c{number % len(COLOURS)} d{number // len(COLOURS) % 3}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= 30 else f"{name[:27]}..."
+def short(name: str) -> str:
+    """A model's name where there is little room; the middle goes, since names differ most at their ends."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2 - 1]}…{name[-_LONGEST // 2 :]}"
 
 
 def _svg(width: float, height: float, parts: Iterable[str], title: str) -> str:

@@ -70,13 +70,21 @@ class ImageSet:
 
 
 def image_sets(tables: Sequence[Predictions], resamples: int, seed: int) -> tuple[ImageSet, ...]:
-    """Gather models that were asked about the same images: the same files with the same labels."""
+    """Gather models that were asked about the same images: the same files with the same labels.
+
+    Tables that are known to be of different pictures under the same names stay apart.
+    """
     ordered = [(table, table.table.sort_values("file", ignore_index=True)) for table in tables]
-    groups: dict[bytes, list[tuple[Predictions, pd.DataFrame]]] = {}
+    groups: dict[bytes, list[list[tuple[Predictions, pd.DataFrame]]]] = {}
     for table, rows in ordered:
         hashes = pd.util.hash_pandas_object(rows[["file", "label"]], index=False)
-        groups.setdefault(hashes.to_numpy().tobytes(), []).append((table, rows))
-    return tuple(_image_set(members, resamples, seed) for members in groups.values())
+        named_alike = groups.setdefault(hashes.to_numpy().tobytes(), [])
+        fitting = (g for g in named_alike if not any(table.pictures.contradict(other.pictures) for other, _ in g))
+        group = next(fitting, None)
+        if group is None:
+            named_alike.append(group := [])
+        group.append((table, rows))
+    return tuple(_image_set(members, resamples, seed) for named_alike in groups.values() for members in named_alike)
 
 
 def _image_set(members: Sequence[tuple[Predictions, pd.DataFrame]], resamples: int, seed: int) -> ImageSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,28 @@ class LungShare:
     def ratio(self) -> float:
         """Inside over area: 1 is what a model that looks nowhere in particular has."""
         return self.inside / self.area if self.area > 0 else float("nan")
+
+    @property
+    def reading(self) -> str:
+        """The interval held against `area`, in words."""
+        if self.interval.low > self.area:
+            return "in the lungs"
+        return "beside the lungs" if self.interval.high < self.area else "no more than chance"
+
+
+def field_words(shares: Sequence[LungShare]) -> tuple[str, ...]:
+    """How the lungs were found, and how far that is to be trusted."""
+    masks, images = sum(share.masks for share in shares), sum(share.images for share in shares)
+    if masks == images:
+        return ("Lungs by the database's own masks.",)
+    if not masks:
+        return (QUALITY,)
+    return (f"Lungs by the database's own masks for {masks:,} of {images:,} findings, for the others:", QUALITY)
+
+
+def unmeasured(tables: Sequence[Predictions]) -> tuple[str, ...]:
+    """Models whose tables say nothing of the lungs: they were made without `--lungs`."""
+    return tuple(table.name for table in tables if INSIDE not in table.table)
 
 
 def lung_shares(table: Predictions, images: ImageSet) -> tuple[LungShare, ...]:

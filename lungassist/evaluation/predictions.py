@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from lungassist import metrics
 from lungassist.classes import COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUMONIA
 from lungassist.files import write_atomically
+from lungassist.models import decision
 
 PREFIX: Final = "probability_"
 
-#: Of a written probability: finer than half precision.
-DECIMALS: Final = 5
+#: Of a written probability.
+DECIMALS: Final = decision.DECIMALS
 
 
 def predictions_table(index: pd.DataFrame, probabilities: NDArray[np.float64], classes: Sequence[str]) -> pd.DataFrame:

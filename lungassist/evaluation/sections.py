@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lungassist.classes import COVID, LUNG_OPACITY, VIRAL_PNEUMONIA, spoken
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.comparison_json import operating_points
-from lungassist.evaluation.lung_summary import QUALITY
+from lungassist.evaluation.lung_summary import field_words
 from lungassist.evaluation.operating import QUESTIONS, OperatingPoint
 from lungassist.evaluation.published_audit import audit_published
 from lungassist.evaluation.slices import SMALLEST
@@ -226,13 +226,14 @@ def lungs(comparison: Comparison) -> Section:
             f"{percent(share.inside, 1)} ({percent_interval(share.interval)})",
             percent(share.area, 1),
             number(share.ratio, 2),
+            share.reading,
         )
         for share in comparison.lung_shares
     ]
-    automatic = any(share.masks < share.images for share in comparison.lung_shares)
     notes = (
         "Share of Grad-CAM's evidence for the finding that lies inside the lungs. A ratio of 1 is what evidence spread "
         "evenly over the picture would have.",
-        *((QUALITY,) if automatic else ("Lungs by the database's own masks.",)),
+        *field_words(comparison.lung_shares),
     )
-    return Section("Shortcut audit: evidence in the lungs", ("Model", "Finding", *numbers), tuple(rows), numbers, notes)
+    columns = ("Model", "Finding", *numbers, "Evidence lies")
+    return Section("Shortcut audit: evidence in the lungs", columns, tuple(rows), numbers, notes)

@@ -31,6 +31,7 @@ from lungassist.errors import PredictionsError, WeightsError
 from lungassist.evaluation.checks import check_rows, spelled_alike
 from lungassist.evaluation.evidence import COLUMNS
 from lungassist.evaluation.predictions import PREFIX, arrays_of
+from lungassist.evaluation.sameness import UNKNOWN, Pictures, pictures_of, remarks_of
 from lungassist.models.card import Card
 
 #: What every table has, after reading, before the columns that only some have.
@@ -53,6 +54,7 @@ class Predictions:
         notes: in sentences, what was taken for granted when it was read.
         card: the model's, where it lay beside the table.
         path: where the table was read from.
+        pictures: of which images it is, as far as that is recorded.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Predictions:
     notes: tuple[str, ...] = ()
     card: Card | None = field(default=None, repr=False)
     path: Path | None = None
+    pictures: Pictures = UNKNOWN
 
     def __len__(self) -> int:
         return len(self.table)
@@ -158,6 +161,7 @@ def _read_models(path: Path) -> list[Predictions]:
         raise PredictionsError(f"{path} has no rows. Expected one an image.")
     table, classes, notes = spelled_alike(table, path)
     card = _card_beside(path)
+    notes = [*notes, *remarks_of(path)]
     table = table.assign(
         model=_given(table, "model", card.name if card else _stem(path)),
         version=_given(table, "version", card.full_version if card else ""),
@@ -191,7 +195,7 @@ def _of_model(
     rows = rows[[*COMMON, *others, *probabilities]]
     told += check_rows(rows, classes, path)
     fitting = card if card is not None and card.name == name and card.classes == classes else None
-    return Predictions(name, version, classes, rows, tuple(told), fitting, path)
+    return Predictions(name, version, classes, rows, tuple(told), fitting, path, pictures_of(path, rows, fitting))
 
 
 def _loaded(path: Path) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from lungassist.dataset import SPLITS, split_hash
 from lungassist.evaluation.predictions import figures_of, predictions_table, write_predictions
 from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.card import Card
+from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.registry import build
 from lungassist.models.weights import PREDICTIONS_FILE, save_model
 from lungassist.settings import Settings
@@ -110,7 +111,7 @@ def _card(
         classes=material.classes,
         preprocessing=config.recipe.preprocessing,
         temperature=temperature,
-        operating_point={"rule": "highest probability"},
+        operating_point=HIGHEST_PROBABILITY,
         data=data_of(material, table),
         split=split_of(table, config),
         hyper_parameters=config.recipe.to_json(),

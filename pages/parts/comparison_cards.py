@@ -7,21 +7,33 @@ import streamlit as st
 
 from lungassist.classes import spoken
 from lungassist.models.card import Card
+from lungassist.models.weights import ShelfEntry
 from pages.parts import session
 
 
 def show_cards() -> None:
-    """Show every model of the shelf, or what is wrong with it."""
+    """Show every model of the shelf and every record of one that is not there, or what is wrong with it."""
     entries = session.shelf()
     if not entries:
         st.info("There is no model in weights/ yet.")
     for entry in entries:
-        with st.container(border=True):
-            st.subheader(entry.name, anchor=False)
-            if entry.card is None:
-                st.error(entry.problem, icon=":material/error:")
-            else:
-                _card(entry.card)
+        _entry(entry)
+    for entry in session.records():
+        _entry(
+            entry,
+            ":material/inventory_2: Judged, but not bundled: its weights are not here. MODELS.md says how to train it.",
+        )
+
+
+def _entry(entry: ShelfEntry, remark: str = "") -> None:
+    with st.container(border=True):
+        st.subheader(entry.name, anchor=False)
+        if remark:
+            st.caption(remark)
+        if entry.card is None:
+            st.error(entry.problem, icon=":material/error:")
+        else:
+            _card(entry.card)
 
 
 def _card(card: Card) -> None:
@@ -31,6 +43,7 @@ def _card(card: Card) -> None:
         f"{card.architecture}, version {card.full_version}, {card.preprocessing.size} × {card.preprocessing.size} "
         f"pixels, {card.preprocessing.normalisation} normalisation · images: "
         + (", ".join(f"{split} {count:,}" for split, count in counts.items()) or "not recorded")
+        + f" · operating point: {card.operating_point.words}"
     )
     called = test.get("called_normal", {})
     columns = st.columns(2 + len(called))

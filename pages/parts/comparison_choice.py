@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -18,12 +18,19 @@ from pages.parts.comparison_export import show_export
 #: Tables that are chosen at first; more can be added by hand.
 _AT_FIRST = 20
 _PROBLEM = "comparison_problem"
+_ABSENT = "comparison_absent"
 
 
-def choose_comparison() -> Comparison | None:
-    """Show what there is to choose from; None where nothing fit to compare is chosen."""
+def choose_comparison() -> tuple[Comparison | None, st.delta_generator.DeltaGenerator]:
+    """Show what there is to choose from.
+
+    Returns:
+        The comparison, None where nothing fit to compare is chosen; and the place of the link to the view.
+    """
     sources = {source.name: source for source in state.sources()}
-    models, split, add, export = st.columns([12, 5, 2.4, 2.4], vertical_alignment="bottom")
+    models, split, *buttons = st.columns([11, 5, 2.4, 2.4, 2.4], vertical_alignment="bottom")
+    add, export, link = buttons
+    problems = _absent(sources)
     with add.popover("Add", icon=":material/upload_file:", width="stretch", help="A table that was made elsewhere."):
         _add(list(sources.values()))
     names = models.multiselect(
@@ -32,10 +39,12 @@ def choose_comparison() -> Comparison | None:
         default=list(sources)[:_AT_FIRST],
         key=state.TABLES,
         bind="query-params",
+        on_change=_forget_absent,
         placeholder="Choose models to compare",
         help="Of models on the shelf, of finished runs, of evaluations, and those that were added.",
     )
-    chosen, problems = _readable([sources[name] for name in names])
+    chosen, unreadable = _readable([sources[name] for name in names])
+    problems += unreadable
     split_name = _split(split, chosen)
     comparison = _compared(chosen, split_name, problems) if split_name else None
     if not sources:
@@ -49,7 +58,19 @@ def choose_comparison() -> Comparison | None:
     with export.popover("Export", icon=":material/download:", width="stretch", disabled=comparison is None):
         if comparison is not None:
             show_export(comparison)
-    return comparison
+    return comparison, link.popover("Link", icon=":material/link:", width="stretch")
+
+
+def _absent(sources: Mapping[str, Source]) -> list[str]:
+    """What a link asks for and is not here; said until other tables are chosen."""
+    if absent := [name for name in st.query_params.get_all(state.TABLES) if name and name not in sources]:
+        st.session_state[_ABSENT] = absent
+    names = [name for name in st.session_state.get(_ABSENT, []) if name not in sources]
+    return [f"The link asks for {', '.join(names)}, of which there is no table here."] if names else []
+
+
+def _forget_absent() -> None:
+    st.session_state.pop(_ABSENT, None)
 
 
 def _readable(sources: list[Source]) -> tuple[list[Source], list[str]]:

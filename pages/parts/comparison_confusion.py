@@ -14,10 +14,13 @@ from lungassist.classes import NORMAL, spoken
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.metrics import Matrix
-from pages.parts.comparison_figures import CONFIG, bars_of, colour_of, laid_out, ranked, short
+from pages.parts.comparison_figures import CONFIG, bars_of, colour_of, laid_out, ranked, short, symbol_of
 from pages.parts.comparison_images import show_images
+from pages.parts.comparison_state import Pinned
 
 MODEL, LABEL, FINDING = "model", "true", "called"
+_CELLS, _RATE = "cells", "rate"
+PINNED: Final[Pinned] = {_CELLS: str, MODEL: str, LABEL: spoken, FINDING: spoken, _RATE: str}
 _MATRICES: Final = "comparison_matrices"
 _MOST_ACROSS: Final = 4
 _MOST_IN_SIGHT: Final = 8
@@ -43,7 +46,8 @@ def show_confusion(comparison: Comparison) -> None:
         chosen = _choose_cell(comparison)
         show_images(comparison, *chosen)
     with right:
-        _classes(comparison, chosen[0])
+        _classes(comparison)
+    _class_table(comparison, chosen[0])
     matrices.plotly_chart(
         _figure(comparison, chosen, shares=shares, dark=st.context.theme.type == "dark"),
         config={"displayModeBar": False},
@@ -60,7 +64,7 @@ def _show_as() -> str:
         ["Counts", "Shares"],
         default="Counts",
         required=True,
-        key="cells",
+        key=_CELLS,
         bind="query-params",
         label_visibility="collapsed",
     )
@@ -156,7 +160,7 @@ def _choose_cell(comparison: Comparison) -> Cell:
     st.markdown("**The images of a cell**")
     classes = comparison.classes
     first = comparison.models.index(comparison.choice.name), 0, classes.index(NORMAL) if NORMAL in classes else 1
-    model, label, finding = st.columns(3)
+    model, label, finding = st.columns([2, 1.3, 1.3])
     return (
         model.selectbox("Model", comparison.models, first[0], key=MODEL, bind="query-params"),
         label.selectbox("True class", classes, first[1], format_func=spoken, key=LABEL, bind="query-params"),
@@ -164,18 +168,22 @@ def _choose_cell(comparison: Comparison) -> Cell:
     )
 
 
-def _classes(comparison: Comparison, model: str) -> None:
+def _classes(comparison: Comparison) -> None:
     st.markdown("**A class at a time**")
     rate = st.segmented_control(
         "Rate",
         list(_RATES),
         default="Recall",
         required=True,
-        key="rate",
+        key=_RATE,
         bind="query-params",
         label_visibility="collapsed",
     )
     st.plotly_chart(_class_bars(comparison, str(rate)), config=CONFIG, key="comparison_classes")
+
+
+def _class_table(comparison: Comparison, model: str) -> None:
+    st.markdown(f"**The classes of {model}**")
     section = sections.per_class(comparison, model)
     st.dataframe(
         pd.DataFrame(section.rows, columns=list(section.columns)),
@@ -184,12 +192,12 @@ def _classes(comparison: Comparison, model: str) -> None:
         key="comparison_class_table",
         alt=section.title,
     )
-    st.caption(f"{model}, with 95 % intervals. A dash is what is not defined.")
+    st.caption("With 95 % intervals. A dash is what is not defined.")
 
 
 def _class_bars(comparison: Comparison, rate: str) -> go.Figure:
     figure = go.Figure()
-    for place, model in enumerate(comparison.models):
+    for place, model in enumerate(ranked(comparison)):
         rows = comparison.class_rows(model)
         values = [getattr(row, _RATES[rate]) for row in rows]
         error: dict[str, Any] = bars_of(values, 100)
@@ -198,7 +206,7 @@ def _class_bars(comparison: Comparison, rate: str) -> go.Figure:
             y=[100 * value.value for value in values],
             name=short(model),
             mode="markers",
-            marker={"color": colour_of(place), "size": 8},
+            marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 8},
             error_y={**error, "width": 2, "color": colour_of(place)},
             text=[spoken(row.label) for row in rows],
             hovertemplate=f"{short(model)}, %{{text}}: %{{y:.2f}} %<extra></extra>",

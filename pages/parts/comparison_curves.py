@@ -16,7 +16,7 @@ from lungassist.evaluation.wording import with_numbers
 from lungassist.metrics import Floats
 from lungassist.training.progress import read_epochs
 from pages.parts import comparison_state as state
-from pages.parts.comparison_figures import CONFIG, GREY, colour_of, dash_of, laid_out, short
+from pages.parts.comparison_figures import COLOURS, CONFIG, GREY, colour_of, dash_of, laid_out, ranked, short
 from pages.parts.training_curves import is_complete
 
 #: Points of a curve that are drawn; more cannot be told apart.
@@ -24,6 +24,17 @@ _POINTS: Final = 400
 #: Images below which a bin of the reliability diagram is left out: its accuracy is luck.
 _FEWEST: Final = 10
 _TITLES: Final = ("ROC", "Precision-recall", "Reliability")
+_AXES: Final = (("1 − specificity", "Sensitivity"), ("Recall", "Precision"), ("Probability of the finding", "Accuracy"))
+LIT: Final = "lit"
+_QUESTION: Final = "question"
+_PALE: Final = "rgba(134, 142, 150, 0.35)"
+
+
+def _asked(question: str) -> str:
+    return "Sick or Normal" if question == SICK else spoken(question)
+
+
+PINNED: Final[state.Pinned] = {_QUESTION: _asked, LIT: str}
 
 
 def show_curves(comparison: Comparison) -> None:
@@ -32,14 +43,14 @@ def show_curves(comparison: Comparison) -> None:
     question = st.segmented_control(
         "Question",
         asked,
-        format_func=lambda name: "Sick or Normal" if name == SICK else spoken(name),
+        format_func=_asked,
         default=asked[0],
         required=True,
-        key="question",
+        key=_QUESTION,
         bind="query-params",
         label_visibility="collapsed",
     )
-    st.plotly_chart(_curves(comparison, str(question)), config=CONFIG, key="comparison_curves")
+    st.plotly_chart(_curves(comparison, str(question), _lit(comparison)), config=CONFIG, key="comparison_curves")
     st.caption(
         "Reliability is of the finding's probability, whatever is asked: on the diagonal, probabilities mean what they "
         f"say. Bins of fewer than {_FEWEST} images are left out."
@@ -48,9 +59,26 @@ def show_curves(comparison: Comparison) -> None:
     _training(comparison)
 
 
+def _lit(comparison: Comparison) -> list[str]:
+    """Models that are drawn in colour: all, or of many those that the reader chooses, at first the rule's best."""
+    models = ranked(comparison)
+    if len(models) <= len(COLOURS):
+        return models
+    return st.multiselect(
+        "In colour",
+        models,
+        default=models[: len(COLOURS)],
+        key=LIT,
+        bind="query-params",
+        placeholder="Choose models to tell apart",
+        help="The others are drawn in grey; point at a line to read whose it is.",
+    )
+
+
 def _areas(comparison: Comparison, question: str) -> None:
     rows = []
-    for row in comparison.leaderboard:
+    order = ranked(comparison)
+    for row in sorted(comparison.leaderboard, key=lambda row: order.index(row.model)):
         classes = {each.label: each for each in comparison.class_rows(row.model)}
         known = {"Area under ROC (95 %)": classes[question].roc_auc if question in classes else row.sick_roc_auc}
         if question in classes:
@@ -61,9 +89,13 @@ def _areas(comparison: Comparison, question: str) -> None:
     )
 
 
-def _curves(comparison: Comparison, question: str) -> go.Figure:
+def _curves(comparison: Comparison, question: str, lit: list[str]) -> go.Figure:
     figure = make_subplots(1, 3, subplot_titles=_TITLES, horizontal_spacing=0.07)
-    for place, model in enumerate(comparison.models):
+    models = ranked(comparison)
+    # What is drawn last lies on top.
+    for model in sorted(models, key=lambda name: name in lit):
+        place = models.index(model)
+        line = {"color": colour_of(place), "dash": dash_of(place), "width": 2}
         roc = comparison.roc(model, question)
         precise = comparison.precision_recall(model, question)
         bins = comparison.reliability(model, 10)
@@ -81,9 +113,10 @@ def _curves(comparison: Comparison, question: str) -> go.Figure:
                 mode=mode,
                 name=short(model),
                 legendgroup=model,
-                showlegend=column == 1,
-                line={"color": colour_of(place), "dash": dash_of(place), "width": 2},
-                marker={"size": 6},
+                showlegend=column == 1 and model in lit,
+                legendrank=place,
+                line=line if model in lit else {"color": _PALE, "width": 1},
+                marker={"size": 6 if model in lit else 3},
                 hovertemplate=f"{short(model)}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>",
                 row=1,
                 col=column,
@@ -99,13 +132,11 @@ def _curves(comparison: Comparison, question: str) -> go.Figure:
             row=1,
             col=column,
         )
-    laid_out(figure, 390 + 18 * (len(comparison.models) // 6))
+    laid_out(figure, 390 + 18 * (len(lit) // 6))
     figure.update_layout(legend={"y": -0.2, "yanchor": "top"})
     figure.update_xaxes(range=[-0.01, 1.01], tickformat=".0%")
     figure.update_yaxes(range=[-0.01, 1.02], tickformat=".0%")
-    for column, (across, up) in enumerate(
-        (("1 − specificity", "Sensitivity"), ("Recall", "Precision"), ("Probability of the finding", "Accuracy")), 1
-    ):
+    for column, (across, up) in enumerate(_AXES, start=1):
         figure.update_xaxes(title=across, col=column)
         figure.update_yaxes(title=up, title_standoff=4, col=column)
     return figure
@@ -141,7 +172,7 @@ def _training(comparison: Comparison) -> None:
 def _training_figure(comparison: Comparison, epochs: dict[str, pd.DataFrame]) -> go.Figure:
     figure = go.Figure()
     for model, table in epochs.items():
-        colour = colour_of(comparison.models.index(model))
+        colour = colour_of(ranked(comparison).index(model))
         for split, dash in (("validation", "solid"), ("train", "dash")):
             figure.add_scatter(
                 x=table["epoch"],

@@ -1,4 +1,4 @@
-"""Tables to take away: all as one HTML page, any as CSV or LaTeX."""
+"""Results to take away: all as one HTML page, any table as CSV or LaTeX, any figure as PNG or SVG."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import streamlit as st
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.comparison_html import comparison_html
+from lungassist.evaluation.figure_export import figure_names, figure_png, figure_svg, file_stem
 from lungassist.evaluation.section_export import section_csv, section_latex
 from lungassist.evaluation.sections import Section
 
@@ -29,23 +30,33 @@ def show_export(comparison: Comparison) -> None:
         help="One file that needs nothing else: tables, matrices and curves.",
         width="stretch",
     )
-    titles = list(_titles(comparison))
-    title = st.selectbox("Table", titles, key="comparison_export_table")
-    for name, write, ending, mime in (
-        ("CSV", section_csv, "csv", "text/csv"),
-        ("LaTeX", section_latex, "tex", "text/x-tex"),
-    ):
-        st.download_button(
-            name,
-            partial(_written, write, comparison, title),
-            f"{title.lower().replace(' ', '-').replace(':', '')}.{ending}",
-            mime,
-            icon=":material/table:",
-            on_click="ignore",
-            key=f"comparison_export {ending}",
-            width="stretch",
-        )
-    st.caption("Figures are saved as SVG by the camera in their corner. The address of this page holds the view.")
+    title = st.selectbox("Table", list(_titles(comparison)), key="comparison_export_table")
+    csv, latex = st.columns(2)
+    with csv:
+        _offer("CSV", partial(_written, section_csv, comparison, title), title, "text/csv")
+    with latex:
+        _offer("LaTeX", partial(_written, section_latex, comparison, title), title, "text/x-tex", ending="tex")
+    name = st.selectbox("Figure", figure_names(comparison), key="comparison_export_figure")
+    png, svg = st.columns(2)
+    with png:
+        _offer("PNG", lambda: figure_png(figure_svg(comparison, name)), name, "image/png")
+    with svg:
+        _offer("SVG", lambda: figure_svg(comparison, name), name, "image/svg+xml")
+    st.caption("For print: on white, PNG at 300 dots an inch. The camera in a figure's corner saves it as it is here.")
+
+
+def _offer(kind: str, make: Callable[[], str | bytes], name: str, mime: str, ending: str = "") -> None:
+    ending = ending or kind.lower()
+    st.download_button(
+        kind,
+        make,
+        f"{file_stem(name)}.{ending}",
+        mime,
+        icon=":material/image:" if mime.startswith("image/") else ":material/table:",
+        on_click="ignore",
+        key=f"comparison_export {ending}",
+        width="stretch",
+    )
 
 
 def _written(write: Callable[[Section], str], comparison: Comparison, title: str) -> str:

@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
 
-#: Told apart in the common forms of colour blindness (after Okabe and Ito) and legible on light and dark; further
-#: models are dashed.
-COLOURS: Final = ("#3a8fd0", "#d55e00", "#159c77", "#c86fa4", "#d69a00", "#7d6bd6", "#868e96")
-DASHES: Final = ("solid", "dash", "dot")
-SYMBOLS: Final = ("circle", "square", "diamond")
+#: Told apart in the common forms of colour blindness (after Okabe and Ito) and legible on light and dark. They go to
+#: models by their rank, so that the best always differ; further models have another dash and symbol.
+COLOURS: Final = ("#3a8fd0", "#d55e00", "#159c77", "#c86fa4", "#d69a00", "#7d6bd6")
+DASHES: Final = ("solid", "dash", "dot", "longdashdot")
+SYMBOLS: Final = ("circle", "square", "diamond", "triangle-up")
 
 #: In the corner of each figure: save it as SVG.
 CONFIG: Final[dict[str, Any]] = {
@@ -27,24 +27,27 @@ GREY: Final = "#868e96"
 _LONGEST: Final = 26
 
 
-def colour_of(place: int) -> str:
-    """Of the model at a place of the comparison."""
-    return COLOURS[place % len(COLOURS)]
+def colour_of(rank: int) -> str:
+    """Of the model at a place of `ranked`."""
+    return COLOURS[rank % len(COLOURS)]
 
 
-def dash_of(place: int) -> str:
+def dash_of(rank: int) -> str:
     """Of its lines."""
-    return DASHES[place // len(COLOURS) % len(DASHES)]
+    return DASHES[rank // len(COLOURS) % len(DASHES)]
 
 
-def symbol_of(place: int) -> str:
+def symbol_of(rank: int) -> str:
     """Of its dots."""
-    return SYMBOLS[place // len(COLOURS) % len(SYMBOLS)]
+    return SYMBOLS[rank // len(COLOURS) % len(SYMBOLS)]
 
 
-def short(name: str) -> str:
-    """A model's name where there is little room."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+def short(name: str, longest: int = _LONGEST) -> str:
+    """A model's name where there is little room; the middle goes, since names differ most at their ends."""
+    if len(name) <= longest:
+        return name
+    head = (longest - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - longest :]}"
 
 
 def ranked(comparison: Comparison) -> list[str]:

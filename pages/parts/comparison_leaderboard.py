@@ -180,14 +180,14 @@ def _missed(comparison: Comparison) -> go.Figure:
 
 
 def _dots(figure: go.Figure, comparison: Comparison, values: list[Value], factor: float = 100) -> None:
-    names = [row.model for row in _ranked(comparison)]
-    places = [comparison.models.index(name) for name in names]
+    names = ranked(comparison)
+    ranks = range(len(names))
     unit = ".2f} %" if factor == 100 else ".0f} images"
     figure.add_scatter(
         x=[factor * value.value for value in values],
         y=[short(name) for name in names],
         mode="markers",
-        marker={"color": [colour_of(i) for i in places], "symbol": [symbol_of(i) for i in places], "size": 10},
+        marker={"color": [colour_of(i) for i in ranks], "symbol": [symbol_of(i) for i in ranks], "size": 10},
         error_x={**bars_of(values, factor), "color": GREY},
         hovertemplate=f"%{{y}}: %{{x:{unit}<extra></extra>",
     )

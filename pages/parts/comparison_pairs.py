@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,10 +17,13 @@ from lungassist.evaluation.paired import HeadToHead
 from lungassist.evaluation.wording import p_value, percent_interval
 from lungassist.experiments.comparing import SHELF, image_path
 from pages.parts import comparison_state as state
-from pages.parts.comparison_figures import GREY, colour_of, laid_out
+from pages.parts.comparison_figures import COLOURS, GREY, laid_out, short
 from pages.parts.comparison_images import share_column
 
-A, B = "a", "b"
+A, B, IMAGE = "a", "b", "image"
+PINNED: Final[state.Pinned] = {A: str, B: str, IMAGE: str}
+#: The image that a link asked for.
+_ASKED: Final = "comparison_image_asked"
 _ALPHA = 0.05
 
 
@@ -54,10 +57,10 @@ def _choose(comparison: Comparison) -> tuple[str, str]:
 def _show(comparison: Comparison, pair: HeadToHead) -> None:
     p = p_value(pair.p)
     told = (
-        (f"Only {pair.a} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
-        (f"Only {pair.b} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
+        (f"Only {short(pair.a)} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
+        (f"Only {short(pair.b)} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
         (
-            f"Accuracy of {pair.a} less {pair.b}",
+            "Accuracy of A less B",
             f"{100 * pair.difference:+.2f} points",
             f"95 %: {percent_interval(pair.interval)}",
         ),
@@ -66,7 +69,7 @@ def _show(comparison: Comparison, pair: HeadToHead) -> None:
     for cell, (label, value, below) in zip(st.columns(4), told, strict=True):
         cell.metric(label, value, below, delta_color="off", delta_arrow="off", border=True)
     st.markdown(_verdict(pair))
-    st.plotly_chart(_bar(comparison, pair), config={"displayModeBar": False}, key="comparison_pair")
+    st.plotly_chart(_bar(pair), config={"displayModeBar": False}, key="comparison_pair")
     _disagreements(comparison, pair)
 
 
@@ -77,12 +80,11 @@ def _verdict(pair: HeadToHead) -> str:
     return f"The difference is **within chance**: these {pair.images:,} images do not tell the two apart."
 
 
-def _bar(comparison: Comparison, pair: HeadToHead) -> go.Figure:
-    a, b = (colour_of(comparison.models.index(name)) for name in (pair.a, pair.b))
+def _bar(pair: HeadToHead) -> go.Figure:
     parts = (
         ("Both right", pair.both_right, "rgba(134, 142, 150, 0.25)"),
-        (f"Only {pair.a}", pair.only_a, a),
-        (f"Only {pair.b}", pair.only_b, b),
+        (f"Only {short(pair.a)}", pair.only_a, COLOURS[0]),
+        (f"Only {short(pair.b)}", pair.only_b, COLOURS[1]),
         ("Both wrong", pair.both_wrong, GREY),
     )
     figure = go.Figure()
@@ -110,42 +112,54 @@ def _disagreements(comparison: Comparison, pair: HeadToHead) -> None:
         label=rows["label"].map(spoken),
         finding_a=rows["finding_a"].map(spoken),
         finding_b=rows["finding_b"].map(spoken),
-        right=[_right(a, b, pair) for a, b in zip(rows["right_a"], rows["right_b"], strict=True)],
+        right=[_right(a, b) for a, b in zip(rows["right_a"], rows["right_b"], strict=True)],
         image=[PurePosixPath(file).name for file in rows["file"]],
     )
+    files = rows["file"].tolist()
     left, right = st.columns([2, 1], gap="medium")
     with left:
         chosen = st.dataframe(
             table[["image", "label", "finding_a", "probability_a", "finding_b", "probability_b", "right"]],
             hide_index=True,
             height=min(38 + 35 * len(rows), 388),
-            column_config=_columns(pair),
+            column_config=_columns(),
             on_select="rerun",
             selection_mode="single-row-required",
-            selection_default={"selection": {"rows": [0]}},
+            selection_default={"selection": {"rows": [_first(files)]}},
             key=f"comparison_differ {pair.a} {pair.b} {len(rows)}",
             alt="Images on which the two models disagree",
         )
     with right:
         selected = chosen["selection"]["rows"]
         row = rows.iloc[selected[0] if selected and selected[0] < len(rows) else 0]
+        st.session_state[IMAGE] = str(row["file"])
         _evidence(comparison, pair, row)
 
 
-def _right(a: bool, b: bool, pair: HeadToHead) -> str:
-    return pair.a if a else pair.b if b else "neither"
+def _first(files: list[str]) -> int:
+    """The row that is shown at first: the image of the link by which the reader came, else the topmost."""
+    if _ASKED not in st.session_state:
+        st.session_state[_ASKED] = st.query_params.get(IMAGE)
+        # From here on the reader chooses; the address would go on naming the first.
+        st.query_params.pop(IMAGE, None)
+    asked = st.session_state[_ASKED]
+    return files.index(asked) if asked in files else 0
 
 
-def _columns(pair: HeadToHead) -> dict[str, Any]:
+def _right(a: bool, b: bool) -> str:
+    return "A" if a else "B" if b else "neither"
+
+
+def _columns() -> dict[str, Any]:
     config = st.column_config
     return {
-        "image": config.TextColumn("Image", width=150),
-        "label": config.TextColumn("True class", width=110),
-        "finding_a": config.TextColumn(pair.a, width=110),
-        "probability_a": share_column("P", 85),
-        "finding_b": config.TextColumn(pair.b, width=110),
-        "probability_b": share_column("P", 85),
-        "right": config.TextColumn("Right", width=110),
+        "image": config.TextColumn("Image", width=175),
+        "label": config.TextColumn("True class", width=115),
+        "finding_a": config.TextColumn("A says", width=115),
+        "probability_a": share_column("P", 95),
+        "finding_b": config.TextColumn("B says", width=115),
+        "probability_b": share_column("P", 95),
+        "right": config.TextColumn("Right", width=65),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,7 +13,11 @@ from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
 from lungassist.evaluation.slices import SMALLEST, Slice
-from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, short
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short, symbol_of
+from pages.parts.comparison_state import Pinned
+
+_BY: Final = "by"
+PINNED: Final[Pinned] = {_BY: str}
 
 
 def show_slices(comparison: Comparison) -> None:
@@ -25,7 +30,7 @@ def show_slices(comparison: Comparison) -> None:
             icon=":material/stacks:",
         )
         return
-    column = st.selectbox("By", columns, key="by", bind="query-params", width=280)
+    column = st.selectbox("By", columns, key=_BY, bind="query-params", width=280)
     parts = comparison.slices(column)
     st.plotly_chart(_figure(comparison, parts), config=CONFIG, key="comparison_slices")
     small = sum(part.too_small for part in parts)
@@ -52,12 +57,12 @@ def show_slices(comparison: Comparison) -> None:
 def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
     values = list(dict.fromkeys(part.value for part in parts))
     images = {part.value: part.images for part in parts}
-    models = comparison.models
+    models = ranked(comparison)
     figure = go.Figure()
     for place, model in enumerate(models):
         own = [part for part in parts if part.model == model]
         colours = [GREY if part.too_small else colour_of(place) for part in own]
-        symbols = ["circle-open" if part.too_small else "circle" for part in own]
+        symbols = [f"{symbol_of(place)}-open" if part.too_small else symbol_of(place) for part in own]
         figure.add_scatter(
             x=[100 * part.accuracy for part in own],
             y=[values.index(part.value) + 0.6 * ((place + 0.5) / len(models) - 0.5) for part in own],
@@ -70,7 +75,11 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
             showlegend=False,
         )
         figure.add_scatter(
-            x=[None], y=[None], name=short(model), mode="markers", marker={"color": colour_of(place), "size": 9}
+            x=[None],
+            y=[None],
+            name=short(model),
+            mode="markers",
+            marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 9},
         )
     laid_out(figure, 70 + len(values) * max(44, 13 * len(models)))
     figure.update_xaxes(ticksuffix=" %", title="Accuracy, 95 % interval")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import streamlit as st
 
@@ -16,6 +17,10 @@ from pages.parts import session
 #: Keys of widgets, and so the parameters of the page's address.
 VIEW, TABLES, SPLIT, COMMON = "view", "tables", "split", "common"
 
+#: What a link to a view has to say: parameter of the address -> how its value is written there.
+Pinned = Mapping[str, Callable[[Any], str]]
+PINNED: Final[Pinned] = {VIEW: str, TABLES: str, SPLIT: str.capitalize, COMMON: lambda on: str(on).lower()}
+
 #: Split a comparison begins with, where there are such images.
 TEST: Final = "test"
 
@@ -26,8 +31,8 @@ def sources() -> tuple[Source, ...]:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _read(digest: str, name: str, _source: Source) -> tuple[Predictions, ...]:
-    del digest, name  # they are the key
+def _read(digest: str, name: str, path: Path, _source: Source) -> tuple[Predictions, ...]:
+    del digest, name, path  # they are the key
     return tables_of(_source)
 
 
@@ -37,12 +42,12 @@ def read(source: Source) -> tuple[Predictions, ...]:
     Raises:
         PredictionsError: they break the schema.
     """
-    return _read(source.digest, source.name, source)
+    return _read(source.digest, source.name, source.path, source)
 
 
 @st.cache_resource(show_spinner="Comparing…", max_entries=8)
 def _compare(
-    keys: tuple[tuple[str, str], ...], split: str, common: bool, _sources: list[Source]
+    keys: tuple[tuple[str, str, Path], ...], split: str, common: bool, _sources: list[Source]
 ) -> tuple[Comparison | None, tuple[str, ...]]:
     del keys  # they say which it is
     comparison, problems = compare([table for source in _sources for table in read(source)], split)
@@ -55,7 +60,7 @@ def comparison_of(chosen: list[Source], split: str, *, common: bool) -> tuple[Co
     Raises:
         PredictionsError: no image is common to all.
     """
-    return _compare(tuple((source.digest, source.name) for source in chosen), split, common, chosen)
+    return _compare(tuple((source.digest, source.name, source.path) for source in chosen), split, common, chosen)
 
 
 @st.cache_data(show_spinner=False, ttl=60)

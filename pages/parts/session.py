@@ -10,7 +10,7 @@ from lungassist.device import choose_device
 from lungassist.imaging import Study, expand_upload
 from lungassist.imaging.clutter import is_clutter
 from lungassist.jobs import is_held
-from lungassist.models.weights import ShelfEntry, choose_model, read_shelf
+from lungassist.models.weights import ShelfEntry, choose_model, read_records, read_shelf
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
@@ -30,6 +30,11 @@ def settings() -> Settings:
 def shelf() -> list[ShelfEntry]:
     """The models in `weights/`, read anew so that a promoted one is offered at once."""
     return read_shelf(settings().weights_dir)
+
+
+def records() -> list[ShelfEntry]:
+    """The models that were trained and judged, but are not here."""
+    return read_records(settings().weights_dir)
 
 
 def default_model() -> str:

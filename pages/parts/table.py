@@ -33,6 +33,7 @@ def show_worklist(here: Worklist, model: Classifier, method: str) -> Entry | Non
         },
         key=f"table {hash(tuple(entry.key for entry in entries))}",
     )
+    st.caption(f":material/flag: Operating point: {model.card.operating_point.words}.")
     order, take = st.columns([3, 1], vertical_alignment="center")
     order.segmented_control(
         "Order",

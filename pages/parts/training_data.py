@@ -10,7 +10,7 @@ import streamlit as st
 from lungassist.classes import spoken
 from lungassist.dataset import DatasetIndex, index_folder, public_sentence
 from lungassist.errors import DatasetError, LungAssistError
-from lungassist.experiments.folders import chosen_folder, data_folders, metadata_files
+from lungassist.experiments.folders import below_root, chosen_folder, data_folders, metadata_files
 from lungassist.experiments.overview import class_table, contact_sheet, some_of, split_counts
 from lungassist.experiments.reading import Wanted
 from pages.parts import session
@@ -178,14 +178,7 @@ def _index(folder: str, metadata: str | None) -> DatasetIndex:
 
 def _below_root(text: str) -> str:
     """A path as short as it is still clear."""
-    roots = state.roots()
-    for root in roots:
-        if text == root:
-            return Path(root).name
-        if text.startswith(f"{root}/"):
-            below = text.removeprefix(f"{root}/")
-            return below if len(roots) == 1 else f"{Path(root).name}/{below}"
-    return text
+    return below_root(text, session.settings().data_roots)
 
 
 def _how_to_get_data() -> None:

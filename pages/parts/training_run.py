@@ -20,7 +20,7 @@ from pages.parts.training_audit import audit_report
 from pages.parts.training_curves import accuracy_curves, gap_sentence, is_complete, loss_curves
 from pages.parts.training_result import saved, show_result
 
-_BADGES: Final = {
+BADGES: Final = {
     "queued": (":material/hourglass:", "gray"),
     "running": (":material/play_circle:", "blue"),
     "cancelling": (":material/stop_circle:", "orange"),
@@ -49,7 +49,7 @@ def show_run(board: JobBoard, line: Line) -> None:
 
 def _head(board: JobBoard, line: Line) -> None:
     job = line.job
-    icon, colour = _BADGES[job.state.value]
+    icon, colour = BADGES[job.state.value]
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.subheader(f"{job.id} · {job.title}", anchor=False, width="content")

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from lungassist.errors import LungAssistError
+from lungassist.experiments.evaluation_launch import training_jobs
 from lungassist.experiments.lines import Line, line_of
 from lungassist.experiments.standing import ACTIVE
 from lungassist.experiments.wording import duration
@@ -22,14 +23,14 @@ _POLLING = "training_polling"
 
 def show_runs(board: JobBoard) -> None:
     """Show the list and the selected run, and keep both up to date."""
-    busy = any(job.state.value in ACTIVE for job in board.jobs())
+    busy = any(job.state.value in ACTIVE for job in training_jobs(board.jobs()))
     st.session_state[_POLLING] = busy
     st.fragment(_runs, run_every=_FAST if busy else _SLOW)(board)
 
 
 def _runs(board: JobBoard) -> None:
     try:
-        jobs = board.jobs()
+        jobs = training_jobs(board.jobs())
     except LungAssistError as error:
         st.error(str(error), icon=":material/database_off:")
         return

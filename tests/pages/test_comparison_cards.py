@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,12 @@ def test_it_shows_the_measured_figures_and_a_dash_for_the_undefined(page: AppTes
 
 def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:
     assert any("no model.safetensors" in error.value for error in page.error)
+
+
+def test_a_record_is_shown_as_one_that_cannot_be_used(page: AppTest, tmp_path: Path) -> None:
+    shutil.copytree(tmp_path / "lost", tmp_path / "records" / "vgg19_bn")
+    page.run()
+    assert not page.exception
+    assert [heading.value for heading in page.subheader] == ["good", "lost", "vgg19_bn"]
+    assert any("its weights are not here" in caption.value for caption in page.caption)
+    assert len(page.error) == 1, "a record lacks nothing"
