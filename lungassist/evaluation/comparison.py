@@ -34,6 +34,7 @@ from lungassist.evaluation.images import ImageSet, image_sets
 from lungassist.evaluation.leaderboard import ClassRow, PublishedRow, Row, class_rows, family_of, published_rows, row
 from lungassist.evaluation.lung_summary import LungShare, lung_shares
 from lungassist.evaluation.tables import Predictions, named_apart, refuse_other_classes
+from lungassist.evaluation.wording import listed
 from lungassist.metrics import (
     RESAMPLES,
     Candidate,
@@ -103,7 +104,7 @@ class Comparison:
         if len(self.sets) > 1:
             told.append(
                 "The models were evaluated on different images: their figures are no ranking, and the rule is applied "
-                f"only to those of the largest group ({', '.join(self._largest.models)})."
+                f"only to those of the largest group ({listed(self._largest.models, 4)})."
             )
         return tuple(told)
 
@@ -147,7 +148,7 @@ class Comparison:
         keys = [set(zip(t.table["file"], t.table["label"], strict=True)) for t in self._of_split()]
         common = reduce(set.intersection, keys)
         if not common:
-            raise PredictionsError(f"No {self.split} image is in all of {', '.join(self.models)}.")
+            raise PredictionsError(f"No {self.split} image is in all of {listed(self.models)}.")
         return replace(self, tables=tuple(self._kept(table, common) for table in self.tables))
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from lungassist.evaluation.leaderboard import Value
@@ -50,3 +51,11 @@ def with_numbers(value: Value, digits: int = 3) -> str:
     """A number and its interval in one line."""
     ends = number_interval(value.interval, digits)
     return f"{number(value.value, digits)} ({ends})" if ends else number(value.value, digits)
+
+
+def listed(names: Sequence[str], most: int = 7) -> str:
+    """Names as a sentence has them: of more than `most` the first few, and how many more there are."""
+    shown, rest = (names, 0) if len(names) <= most else (names[: max(most - 1, 1)], len(names) - max(most - 1, 1))
+    last = f"{rest:,} more" if rest else shown[-1] if shown else ""
+    before = shown if rest else shown[:-1]
+    return f"{', '.join(before)} and {last}" if before else last

@@ -13,7 +13,7 @@ from lungassist.classes import COVID, LUNG_OPACITY, VIRAL_PNEUMONIA, spoken
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import PublishedRow, Row, Value
-from lungassist.evaluation.wording import number_interval, percent_interval
+from lungassist.evaluation.wording import listed, number_interval, percent_interval
 from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short, symbol_of
 
 #: Class -> heading and width of its count.
@@ -65,7 +65,7 @@ def _choice(comparison: Comparison) -> None:
                 st.badge("Within chance", icon=":material/balance:", color="orange")
         st.markdown(choice.reason)
         if close := [rival.name for rival in choice.rivals if rival.within_chance]:
-            st.caption(f":material/balance: Ahead by no more than chance of {_listed(close)}.")
+            st.caption(f":material/balance: Ahead by no more than chance of {listed(close)}.")
             with st.expander("Each lead, tested", icon=":material/science:"):
                 st.markdown(choice.note)
 
@@ -73,10 +73,6 @@ def _choice(comparison: Comparison) -> None:
 def _ranked(comparison: Comparison) -> list[Row]:
     order = ranked(comparison)
     return sorted(comparison.leaderboard, key=lambda row: order.index(row.model))
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _notes(comparison: Comparison) -> None:

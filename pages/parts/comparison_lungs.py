@@ -13,6 +13,7 @@ from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
 from lungassist.evaluation.lung_summary import LungShare, unmeasured
+from lungassist.evaluation.wording import listed
 from pages.parts import comparison_evaluate_state as shared
 from pages.parts import comparison_state as state
 from pages.parts import session
@@ -62,10 +63,9 @@ def _table(comparison: Comparison) -> None:
 
 
 def _offer(missing: Sequence[str]) -> None:
-    names = ", ".join(missing)
     st.info(
-        f"Not measured: {names}. The tables were made without a look at the lungs; an evaluation of the model on a "
-        "folder of images, with lungs, makes one that has it.",
+        f"Not measured: {listed(missing)}. The tables were made without a look at the lungs; an evaluation of the model "
+        "on a folder of images, with lungs, makes one that has it.",
         icon=":material/pulmonology:",
     )
     on_shelf = [entry.name for entry in session.shelf() if entry.card is not None]
