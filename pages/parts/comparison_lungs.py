@@ -64,8 +64,8 @@ def _table(comparison: Comparison) -> None:
 
 def _offer(missing: Sequence[str]) -> None:
     st.info(
-        f"Not measured: {listed(missing)}. The tables were made without a look at the lungs; an evaluation of the model "
-        "on a folder of images, with lungs, makes one that has it.",
+        f"Not measured: {listed(missing)}. The tables were made without a look at the lungs; an evaluation "
+        "of the model on a folder of images, with lungs, makes one that has it.",
         icon=":material/pulmonology:",
     )
     on_shelf = [entry.name for entry in session.shelf() if entry.card is not None]
