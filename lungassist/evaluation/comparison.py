@@ -238,11 +238,20 @@ class Comparison:
         return tuple(dict.fromkeys(name for images in self.sets for name in slicing.slice_columns(images)))
 
     def slices(self, column: str) -> tuple[slicing.Slice, ...]:
-        """Accuracy of every model by a property of the images.
+        """Accuracy of every model by a property of the images; computed once.
 
         Raises:
             PredictionsError: no table has the column.
         """
+        if column not in self._sliced:
+            self._sliced[column] = self._slices(column)
+        return self._sliced[column]
+
+    @cached_property
+    def _sliced(self) -> dict[str, tuple[slicing.Slice, ...]]:
+        return {}
+
+    def _slices(self, column: str) -> tuple[slicing.Slice, ...]:
         having = [images for images in self.sets if column in images.table]
         if not having:
             raise PredictionsError(

@@ -88,7 +88,7 @@ class Predictions:
     @property
     def splits(self) -> tuple[str, ...]:
         """Those of train, validation and test that have images."""
-        present = set(self.table["split"])
+        present = set(self.table["split"].unique())  # not every row: a page asks at every rerun
         return tuple(name for name in SPLITS if name in present)
 
     def of_split(self, split: str) -> Predictions:
