@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lungassist.classes import CLASSES
-from lungassist.dataset import read_split, without_leaks
+from lungassist.dataset import index_folder, read_split, without_leaks
+from lungassist.evaluation.predictions import figures_of, write_predictions
+from lungassist.files import sha256_of
+from lungassist.models.card import Card
+from lungassist.models.weights import verify
 from tests.drawn import write_films
+from tests.evaluation.made import table_of
+from tests.tiny import save_tiny_model
 from train.mend_split import main
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -96,3 +104,36 @@ def test_the_command_says_what_is_wrong_with_a_split(tmp_path: Path, capsys: pyt
     assert status == 1
     assert "missing: split" in capsys.readouterr().err
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_is_mended_with_its_card_and_keeps_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUNGASSIST_HOME", str(tmp_path / "home"))
+    data, folder = write_films(tmp_path / "films", dict.fromkeys(CLASSES, 4)), tmp_path / "weights" / "tiny"
+    first, twin = data / "COVID" / "images" / "COVID-1.png", data / "COVID" / "images" / "COVID-9.png"
+    twin.write_bytes(first.read_bytes())
+    index = index_folder(data).table
+    words = [TRAIN, TEST, VALIDATION, TEST]
+    splits = [TEST if f.endswith("-9.png") else words[int(f[-5]) - 1] for f in index["file"]]
+    save_tiny_model(folder)
+    path = folder / "predictions.csv"
+    write_predictions(path, table_of(index.assign(split=splits)))
+    before = Card.read(folder / "card.json")
+    replace(before, predictions_sha256=sha256_of(path)).write(folder / "card.json")
+    assert main(["--data", str(data), "--model", str(folder)]) == 0
+    card, table = verify(folder), pd.read_csv(path)
+    moved = table["split"].to_numpy() != np.asarray(splits)
+    assert table["file"][moved].tolist() == ["COVID/images/COVID-9.png"]
+    assert card.weights_sha256 == before.weights_sha256
+    assert card.figures["test"] == figures_of(table[table["split"] == TEST], CLASSES)
+    assert card.split["counts"]["test"]["COVID"] == 2
+    assert "count as train" in card.split["method"]
+    again = card.split["method"]
+    assert main(["--data", str(data), "--model", str(folder)]) == 0
+    assert Card.read(folder / "card.json").split["method"] == again, "said once"
+
+
+@pytest.mark.parametrize("given", [[], ["--split", "a.csv"], ["--model", "m", "--split", "a.csv", "--out", "b.csv"]])
+def test_the_command_wants_one_thing_to_mend(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--data", "d", *given])
+    assert "--model alone" in capsys.readouterr().err
