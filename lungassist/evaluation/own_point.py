@@ -152,8 +152,8 @@ def owner_of(table: Predictions, weights_dir: Path) -> Card:
     path = table.path
     if path is None or path.name != PREDICTIONS_FILE or path.parent.parent != weights_dir:
         raise PredictionsError(
-            f"{only}. This one is of a run, of an evaluation or from elsewhere: it may be of another version, or of "
-            "images that the model learnt from. Promote the run, or choose the model's own table."
+            f"{only}. This one is of a record, a run, an evaluation or from elsewhere: it may be of another version or "
+            "of images that the model learnt from. Promote the run, or choose the model's own table."
         )
     card = Card.read(path.parent / CARD_FILE)
     if not card.predictions_sha256:

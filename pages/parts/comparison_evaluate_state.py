@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from lungassist.errors import LungAssistError
 from lungassist.experiments.evaluation_launch import tables_in
 from lungassist.jobs import JobBoard
 from pages.parts import comparison_state as state
 from pages.parts import training_state
+from pages.parts.attempts import Attempts
 
 #: The tab, and keys of its form that other tabs fill in.
 EVALUATE: Final = "Evaluate"
 MODELS, LUNGS = "evaluate_models", "evaluate_lungs"
 
-_PROBLEM: Final = "evaluate_problem"
 _JOINING: Final = "evaluate_joining"
 _ONLY: Final = "evaluate_only"
 
@@ -32,32 +31,8 @@ def board() -> JobBoard:
     return training_state.board()
 
 
-def attempt(action: Callable[..., object], *arguments: Any, said: str = "") -> bool:
-    """Do it; a problem is remembered until the next attempt, and shown by `show_problem`."""
-    st.session_state.pop(_PROBLEM, None)
-    try:
-        action(*arguments)
-    except LungAssistError as error:
-        st.session_state[_PROBLEM] = str(error)
-        return False
-    if said:
-        st.toast(said, icon=":material/check:")
-    return True
-
-
-def trying(action: Callable[..., object], *arguments: Any, said: str = "") -> Callable[[], None]:
-    """`attempt` as what a button calls."""
-
-    def call() -> None:
-        attempt(action, *arguments, said=said)
-
-    return call
-
-
-def show_problem() -> None:
-    """What the last attempt ended with."""
-    if problem := st.session_state.get(_PROBLEM):
-        st.error(problem, icon=":material/error:")
+_ATTEMPTS: Final = Attempts("evaluate_problem")
+attempt, trying, show_problem = _ATTEMPTS.attempt, _ATTEMPTS.trying, _ATTEMPTS.show_problem
 
 
 def prepare(models: Sequence[str], *, lungs: bool) -> None:

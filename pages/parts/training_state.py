@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import streamlit as st
 
-from lungassist.errors import LungAssistError
 from lungassist.experiments.reading import Readings
 from lungassist.jobs import JobBoard
 from pages.parts import session
+from pages.parts.attempts import Attempts
 
 NEW, RUNS = "New run", "Runs"
 VIEW: Final = "training_view"
-_PROBLEM: Final = "training_problem"
 _GO_TO: Final = "training_go_to"
 _SEEN: Final = "training_seen"
 
@@ -41,32 +39,8 @@ def readings() -> Readings:
     return Readings()
 
 
-def attempt(action: Callable[..., object], *arguments: Any, said: str = "") -> bool:
-    """Do it; a problem is remembered until the next attempt, and shown by `show_problem`."""
-    st.session_state.pop(_PROBLEM, None)
-    try:
-        action(*arguments)
-    except LungAssistError as error:
-        st.session_state[_PROBLEM] = str(error)
-        return False
-    if said:
-        st.toast(said, icon=":material/check:")
-    return True
-
-
-def trying(action: Callable[..., object], *arguments: Any, said: str = "") -> Callable[[], None]:
-    """`attempt` as what a button calls."""
-
-    def call() -> None:
-        attempt(action, *arguments, said=said)
-
-    return call
-
-
-def show_problem() -> None:
-    """What the last attempt ended with."""
-    if problem := st.session_state.get(_PROBLEM):
-        st.error(problem, icon=":material/error:")
+_ATTEMPTS: Final = Attempts("training_problem")
+attempt, trying, show_problem = _ATTEMPTS.attempt, _ATTEMPTS.trying, _ATTEMPTS.show_problem
 
 
 def go_to(view: str, job: int | None = None) -> None:
