@@ -86,6 +86,7 @@ def mend_model(folder: Path, splits: pd.DataFrame) -> Card:
         }
         figures = {name: figures_of(table[table["split"] == name], card.classes) for name in SPLITS}
         card = replace(card, split=split, figures=figures, predictions_sha256=sha256_of(path))
+        # A point was judged on the images before, and holds the hash of the table before.
         card = replace(card, operating_point=HIGHEST_PROBABILITY)
         card.write(folder / CARD_FILE)
     return card
