@@ -1,7 +1,7 @@
 """One frozen record per architecture: how to build it, where Grad-CAM looks, which parts fine-tuning may train.
 
-Every network comes from torchvision. A record cuts it in two: the `body` ends at the last convolutional stage,
-whose activations Grad-CAM weighs; the `tail` is what follows. Both share the network's own modules.
+Every network is torchvision's or made of its parts. A record cuts it in two: the `body` ends at the last convolutional
+stage, whose activations Grad-CAM weighs; the `tail` is what follows. Both share the network's own modules.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torchvision import models as tv
 
 from lungassist.classes import CLASSES
 from lungassist.errors import UsageError
+from lungassist.models.efficientnet_lite import VARIANTS, build_lite
 
 Halves = tuple[nn.Module, nn.Module]
 
@@ -27,7 +28,7 @@ class Architecture:
     """What LungAssist knows of one network.
 
     Attributes:
-        name: torchvision's name of the builder.
+        name: torchvision's name of the builder, or one of `efficientnet_lite.VARIANTS`.
         title: as one writes it.
         target_layer: dotted name of the module whose output Grad-CAM weighs.
         halve: cuts a network after `target_layer`.
@@ -107,6 +108,11 @@ def _mobilenet(name: str, title: str, last: int) -> Architecture:
     return Architecture(name, title, "features", _halve_mobilenet, groups, ("late", "classifier"))
 
 
+def _efficientnet_lite(name: str, title: str) -> Architecture:
+    groups = _feature_groups(early=range(4), middle=(4, 5), late=(6, 7, 8))
+    return Architecture(name, title, "features", _halve_mobilenet, groups, ("middle", "late", "classifier"))
+
+
 def _densenet() -> Architecture:
     blocks = {f"block{i}": (f"features.denseblock{i}", f"features.transition{i}") for i in range(1, 4)}
     last = ("features.denseblock4", "features.norm5")
@@ -131,6 +137,7 @@ _ALL: Final = (
     _densenet(),
     _mobilenet("mobilenet_v3_small", "MobileNetV3 small", 12),
     _mobilenet("mobilenet_v3_large", "MobileNetV3 large", 16),
+    *(_efficientnet_lite(name, f"EfficientNet-Lite{name[-1]}") for name in VARIANTS),
 )
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = MappingProxyType({a.name: a for a in _ALL})
@@ -157,6 +164,8 @@ def build(name: str, class_count: int) -> nn.Module:
     Returns:
         A network from `(N, 3, S, S)` float32 to logits `(N, class_count)`.
     """
+    if name in VARIANTS:
+        return build_lite(name, class_count)
     network: nn.Module = tv.get_model(architecture(name).name, weights=None, num_classes=class_count)
     return network
 
