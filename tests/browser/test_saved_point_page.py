@@ -63,7 +63,8 @@ def test_triage_follows_a_point_that_is_saved_and_taken_back_elsewhere(
     decided = triage.get_by_test_id("stAlert").filter(has_text=DECIDED)
     decided.wait_for()
     assert (finding.inner_text() == "Normal") != (before == "Normal")
-    triage.get_by_text(f"Operating point: {words}").wait_for()
+    # It stands in the alert and in the line below the report.
+    triage.get_by_text(f"Operating point: {words}").first.wait_for()
 
     explorer.get_by_role("button", name="Take it back").click()
     explorer.get_by_text("Taken back.").wait_for()
