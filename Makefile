@@ -23,7 +23,7 @@ types: setup-tests
 	$(BIN)/mypy
 
 tests: setup-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 setup: $(VENV)/.application
 
