@@ -30,7 +30,7 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 
 
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
-    assert set(presets) == {"paper", "scratch", "quick", "adapt", *ABLATIONS}
+    assert set(presets) == {"paper", "scratch", "quick", "adapt", "ablations-cpu", *ABLATIONS}
     for preset in presets.values():
         assert preset.title
         assert preset.purpose
@@ -76,6 +76,16 @@ def test_the_runs_of_an_ablation_differ_in_one_setting(presets: dict[str, Preset
     assert [recipe[setting] for recipe in found] == [list(v) if isinstance(v, tuple) else v for v in values]
     rest = [{key: value for key, value in recipe.items() if key != setting} for recipe in found]
     assert all(recipe == rest[0] for recipe in rest)
+
+
+def test_the_small_ablations_differ_from_their_reference_in_one_choice(presets: dict[str, Preset]) -> None:
+    reference, *others = (recipe.to_json() for recipe in recipes(presets["ablations-cpu"]).values())
+    differing = [{key for key, value in other.items() if value != reference[key]} for other in others]
+    # A learning rate goes with its optimiser.
+    assert [sorted(keys - {"learning_rate"}) for keys in differing] == [
+        ["optimiser"], ["optimiser"], ["normalisation"], ["enhancement"], ["groups"], ["groups"], ["groups"],
+    ]  # fmt: skip
+    assert sum("learning_rate" in keys for keys in differing) == 1
 
 
 @pytest.mark.parametrize("name", [name for name in ABLATIONS if name != "ablation-depth"])
