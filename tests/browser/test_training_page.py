@@ -95,7 +95,9 @@ def promote_and_triage(page: Page, name: str, study: bytes) -> None:
 def kill(url: str) -> None:
     """End the server behind a URL as a crash would."""
     port = str(urlsplit(url).port)
-    (server,) = (child for child in psutil.Process().children() if port in child.cmdline())
+    # What other tests started and ended may still be on the list; it has no command line any more.
+    alive = (child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE)
+    (server,) = (child for child in alive if port in child.cmdline())
     server.kill()
     server.wait()
 
