@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,14 +27,13 @@ from lungassist.models.weights import choose_model
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
 from lungassist.training.failures import CancelledError, StopRequest
+from lungassist.training.recent_rate import RecentRate
 from lungassist.training.run import RunDirectory
 
 log = logging.getLogger("lungassist.evaluation")
 
 _WORKERS: Final = 2
 _SECONDS_BETWEEN: Final = 0.5
-#: The rate is that of the last seconds, so that a pause shows.
-_WINDOW: Final = 15.0
 _SIGNALLED: Final = 128
 
 
@@ -51,7 +49,7 @@ class Telling:
     def __init__(self, run: RunDirectory, models: int, device: str) -> None:
         self._run, self._models, self._device = run, models, device
         self._stage, self._written = "", 0.0
-        self._seen: deque[tuple[float, int]] = deque()
+        self._rate = RecentRate()
 
     def say(self, state: str, message: str) -> None:
         """Write at once."""
@@ -64,12 +62,12 @@ class Telling:
         message = f"Asking {model}{place}" if predicting else f"Reading images for {model}{place}"
         if message != self._stage:
             self._stage = message
-            self._seen.clear()  # what was spent on something else says nothing of the speed
+            self._rate.clear()  # what was spent on something else says nothing of the speed
             self._written = 0.0
             log.info("%s: %s images, %s there already", message, f"{whole:,}", f"{done:,}")
         # Every model has the same images, so that the bar goes once from one end to the other.
         before, images = (number * whole, self._models * whole) if predicting else (0, whole)
-        rate = self._rate(before + done)
+        rate = self._rate.at(before + done)
         if done < whole and time.monotonic() - self._written < _SECONDS_BETWEEN:
             return
         self._written = time.monotonic()
@@ -82,14 +80,6 @@ class Telling:
             images_per_second=rate,
             seconds_left=(images - before - done) / rate if rate else None,
         )
-
-    def _rate(self, done: int) -> float | None:
-        now = time.monotonic()
-        self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
-            self._seen.popleft()
-        (began, first), (ended, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (ended - began) if last > first and ended > began else None
 
 
 def carry_out(run: RunDirectory, settings: Settings, stop: StopRequest) -> tuple[ModelResult, ...]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
 import torch
 
+from lungassist.training.recent_rate import RecentRate
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory
 from lungassist.training.state import EpochFigures, FitState
@@ -19,8 +19,6 @@ from lungassist.training.state import EpochFigures, FitState
 log = logging.getLogger(__name__)
 
 _SECONDS_BETWEEN: Final = 0.5
-#: The rate is that of the last seconds, so that a pause shows.
-_WINDOW: Final = 15.0
 _IMAGES_A_LOG_LINE: Final = 2048
 
 
@@ -38,7 +36,7 @@ class Reporter:
         self._enabled = enabled
         self._device = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
         self._written = 0.0
-        self._seen: deque[tuple[float, int]] = deque()
+        self._rate = RecentRate()
         self._after_training = 0.0
 
     def say(self, state: str, message: str, **more: Any) -> None:
@@ -66,7 +64,7 @@ class Reporter:
         if not self._is_due and state.step < steps:
             return
         done = state.epoch * images + min(state.step * recipe.batch_size, images)
-        rate = self._rate(done)
+        rate = self._rate.at(done)
         left = None
         if rate:
             epochs = recipe.epochs - state.epoch
@@ -86,7 +84,7 @@ class Reporter:
     def epoch(self, figures: EpochFigures, recipe: Recipe, images: int) -> None:
         """After an epoch."""
         self._after_training = max(0.0, figures.seconds - images / max(figures.images_per_second, 1e-9))
-        self._seen.clear()  # what was spent on validation is not training
+        self._rate.clear()  # what was spent on validation is not training
         log.info(
             "epoch %d of %d: train loss %.4f accuracy %.4f, validation loss %.4f accuracy %.4f, "
             "contagious called Normal %d, %.0f s, %.1f images/s",
@@ -104,14 +102,6 @@ class Reporter:
     @property
     def _is_due(self) -> bool:
         return self._enabled and time.monotonic() - self._written >= _SECONDS_BETWEEN
-
-    def _rate(self, done: int) -> float | None:
-        now = time.monotonic()
-        self._seen.append((now, done))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
-            self._seen.popleft()
-        (began, first), (ended, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (ended - began) if last > first and ended > began else None
 
 
 def _finite(value: float) -> float | None:

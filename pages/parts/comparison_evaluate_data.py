@@ -10,9 +10,10 @@ import streamlit as st
 from lungassist.classes import spoken
 from lungassist.dataset import DatasetIndex, index_folder
 from lungassist.errors import LungAssistError
-from lungassist.experiments.folders import below_root, chosen_folder, data_folders, metadata_files, names_images
-from lungassist.experiments.split_files import is_split_file, split_files
+from lungassist.experiments.folders import below_root, chosen_folder, data_folders
+from lungassist.experiments.split_files import split_files
 from pages.parts import session
+from pages.parts.metadata_choice import choose_metadata
 
 _FOLDER = "evaluate_folder"
 
@@ -64,19 +65,14 @@ def choose_images(text: str) -> Images | None:
 
 def _files(folder: Path) -> tuple[Path | None, Path | None]:
     settings = session.settings()
-    tables = [path for path in metadata_files(folder, settings) if not is_split_file(path)]
     splits = split_files(folder, settings)
-    fitting = bool(tables) and names_images(tables[0], folder)  # those that name its images come first
     left, right = st.columns(2)
-    metadata = left.selectbox(
-        "Metadata (optional)",
-        ["", *map(str, tables)],
-        index=1 if fitting else 0,
-        format_func=lambda text: Path(text).name if text else "None",
-        key=f"evaluate_metadata {folder}",
-        persist_state="session",
-        help="A CSV in the folder or beside it with a column `file`, and `patient_id`, `source` or whatever the "
-        "accuracy is to be looked at by.",
+    metadata = choose_metadata(
+        left,
+        folder,
+        key="evaluate_metadata",
+        none="None",
+        help="`patient_id`, `source` or whatever the accuracy is to be looked at by.",
     )
     split = right.selectbox(
         "Split (optional)",
@@ -88,7 +84,7 @@ def _files(folder: Path) -> tuple[Path | None, Path | None]:
         "Images that it does not name are left out. Without one, images that a model was trained with keep their "
         "split, and all others are test.",
     )
-    return Path(metadata) if metadata else None, Path(split) if split else None
+    return metadata, Path(split) if split else None
 
 
 def show_content(images: Images) -> None:

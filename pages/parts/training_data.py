@@ -10,11 +10,12 @@ import streamlit as st
 from lungassist.classes import spoken
 from lungassist.dataset import DatasetIndex, index_folder, public_sentence
 from lungassist.errors import DatasetError, LungAssistError
-from lungassist.experiments.folders import below_root, chosen_folder, data_folders, metadata_files
+from lungassist.experiments.folders import below_root, chosen_folder, data_folders
 from lungassist.experiments.overview import class_table, contact_sheet, some_of, split_counts
 from lungassist.experiments.reading import Wanted
 from pages.parts import session
 from pages.parts import training_state as state
+from pages.parts.metadata_choice import choose_metadata
 from pages.parts.training_audit import begin_reading, show_audit, show_caches
 from pages.parts.training_fields import field
 
@@ -75,18 +76,14 @@ def _choose_folder(folders: list[str]) -> tuple[Path, Path | None] | None:
     except LungAssistError as error:
         st.error(str(error), icon=":material/folder_off:")
         return None
-    tables = metadata_files(folder, session.settings())
-    metadata = right.selectbox(
-        "Metadata (optional)",
-        ["", *map(str, tables)],
-        index=1 if tables else 0,
-        format_func=lambda text: Path(text).name if text else "None: every image is its own patient",
-        key=f"training_metadata {folder}",
-        persist_state="session",
-        help="A CSV in the folder or beside it with a column `file`, and `patient_id`, `source` or more. With patient "
-        "ids a patient's images are kept in one split.",
+    metadata = choose_metadata(
+        right,
+        folder,
+        key="training_metadata",
+        none="None: every image is its own patient",
+        help="`patient_id`, `source` or more. With patient ids a patient's images are kept in one split.",
     )
-    return folder, Path(metadata) if metadata else None
+    return folder, metadata
 
 
 def _look(data: Data) -> Data:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lungassist.classes import CLASSES
-from lungassist.jobs import JobBoard
 from lungassist.phantom import phantom_png
 from lungassist.settings import Settings
+from tests.browser.own_places import environment_of, own_places
 from tests.tiny import save_tiny_model
 
 if TYPE_CHECKING:
@@ -37,30 +36,14 @@ def places(tmp_path: Path) -> Iterator[Settings]:
         folder.mkdir(parents=True)
         for seed in range(4):
             (folder / f"{label}-{seed}.png").write_bytes(phantom_png(label, seed, 128))
-    home = tmp_path / "home"
-    settings = replace(
-        Settings.from_environment(),
-        home=home,
-        data_roots=(tmp_path / "root",),
-        weights_dir=tmp_path / "weights",
-        database_url=f"sqlite:///{home / 'lungassist.db'}",
-    )
-    yield settings
-    board = JobBoard.open(settings)
-    for job in board.jobs():
-        board.cancel(job.id)
-    board.close()
+    with own_places(tmp_path) as settings:
+        yield settings
 
 
 def test_launched_watched_and_in_the_comparison_without_a_reload(
     places: Settings, serve: Callable[..., str], browser_page: Page
 ) -> None:
-    environment = {
-        "LUNGASSIST_HOME": str(places.home),
-        "LUNGASSIST_DATA_ROOTS": str(places.data_roots[0]),
-        "LUNGASSIST_WEIGHTS": str(places.weights_dir),
-        "LUNGASSIST_MODEL": "",
-    }
+    environment = environment_of(places)
     page = browser_page
     page.set_default_timeout(PAUSE)
     page.goto(f"{serve(APP, environment, fresh=True)}/comparison?view=Evaluate")

@@ -7,7 +7,6 @@ import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ import pytest
 from lungassist.jobs import JobBoard
 from lungassist.phantom import phantom_png
 from lungassist.settings import Settings
+from tests.browser.own_places import environment_of, own_places
 from tests.tiny import save_tiny_model
 
 if TYPE_CHECKING:
@@ -39,28 +39,8 @@ _A_CLASS = 24
 def places(tmp_path: Path) -> Iterator[Settings]:
     """A home, a root for data and a shelf of their own; what still runs at the end is stopped."""
     save_tiny_model(tmp_path / "weights" / "tiny")
-    home = tmp_path / "home"
-    settings = replace(
-        Settings.from_environment(),
-        home=home,
-        data_roots=(tmp_path / "root",),
-        weights_dir=tmp_path / "weights",
-        database_url=f"sqlite:///{home / 'lungassist.db'}",
-    )
-    yield settings
-    board = JobBoard.open(settings)
-    for job in board.jobs():
-        board.cancel(job.id)
-    board.close()
-
-
-def environment(places: Settings) -> dict[str, str]:
-    return {
-        "LUNGASSIST_HOME": str(places.home),
-        "LUNGASSIST_DATA_ROOTS": str(places.data_roots[0]),
-        "LUNGASSIST_WEIGHTS": str(places.weights_dir),
-        "LUNGASSIST_MODEL": "",
-    }
+    with own_places(tmp_path) as settings:
+        yield settings
 
 
 def launch_quick(page: Page, url: str, epochs: int) -> None:
@@ -111,14 +91,14 @@ def test_a_run_outlives_the_app_is_promoted_and_triaged_with(
     places: Settings, films: Path, serve: Callable[..., str], browser_page: Page
 ) -> None:
     shutil.copytree(films, places.data_roots[0] / "films")
-    first = serve(APP, environment(places), fresh=True)
+    first = serve(APP, environment_of(places), fresh=True)
     launch_quick(browser_page, first, epochs=20)
     browser_page.get_by_text(re.compile(r"Epoch \d+ of 20")).first.wait_for(timeout=PATIENCE)
     kill(first)
     (job,) = JobBoard.open(places).jobs()
     assert job.state == "running"
     assert job.pid is not None and psutil.pid_exists(job.pid)
-    second = serve(APP, environment(places), fresh=True)
+    second = serve(APP, environment_of(places), fresh=True)
     browser_page.goto(f"{second}/training?job=1")
     browser_page.get_by_role("heading", name="1 · quick").wait_for()
     browser_page.get_by_text("no medical device", exact=True).wait_for()
@@ -132,7 +112,7 @@ def test_a_run_outlives_the_app_is_promoted_and_triaged_with(
 def test_quick_on_real_x_rays(places: Settings, xrays: Path, serve: Callable[..., str], browser_page: Page) -> None:
     folder = places.data_roots[0] / "database"
     image = unpack(xrays / "cxr4-0.tar", folder)
-    url = serve(APP, environment(places), fresh=True)
+    url = serve(APP, environment_of(places), fresh=True)
     launch_quick(browser_page, url, epochs=1)
     done(browser_page)
     promote_and_triage(browser_page, "from-x-rays", image.read_bytes())

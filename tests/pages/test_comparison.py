@@ -12,9 +12,9 @@ from lungassist.evaluation.predictions import write_predictions
 from lungassist.evaluation.tables import read_tables
 from tests.drawn import film, png
 from tests.evaluation.made import index_of, table_of
+from tests.pages.driven import opened_at, shown, text
 from tests.tiny import tiny_card
 
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 SKILLS = {"alpha": 3.0, "beta": 2.0, "gamma": 1.0}
 
 
@@ -40,20 +40,7 @@ def reference(weights: Path, *names: str) -> Comparison:
 
 
 def opened(**address: str | list[str]) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run().switch_page("pages/comparison.py")
-    for name, value in address.items():
-        app.query_params[name] = value
-    return shown(app.run())
-
-
-def shown(app: AppTest) -> AppTest:
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "error", "warning", "info", "subheader")
-    return " ".join(str(element.value) for kind in kinds for element in app.get(kind))
+    return opened_at("comparison", **address)
 
 
 def table(app: AppTest, column: str) -> list[object]:

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.driven import APP
 from tests.tiny import save_tiny_model
-
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 FIGURES = {
     "test": {

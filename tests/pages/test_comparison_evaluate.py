@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +20,8 @@ from lungassist.settings import Settings
 from tests.drawn import write_films
 from tests.evaluation.made import index_of, table_of
 from tests.experiments.waiting_room import board_of, set_state
+from tests.pages.driven import APP, opened_at, shown, text
 from tests.tiny import save_tiny_model
-
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 
 @pytest.fixture
@@ -41,28 +39,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings.from_environment()
 
 
-@pytest.fixture
-def board(settings: Settings) -> Iterator[JobBoard]:
-    board = board_of(settings)
-    yield board
-    board.close()
-
-
 def opened(**address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=120).run().switch_page("pages/comparison.py")
-    for name, value in {"view": "Evaluate", **address}.items():
-        app.query_params[name] = value
-    return shown(app.run())
-
-
-def shown(app: AppTest) -> AppTest:
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "error", "warning", "info", "subheader", "code")
-    return " ".join(str(element.value) for kind in kinds for element in app.get(kind))
+    return opened_at("comparison", timeout=120, **{"view": "Evaluate", **address})
 
 
 def launched(board: JobBoard, settings: Settings, **more: object) -> Job:

@@ -12,9 +12,8 @@ from lungassist.classes import spoken
 from lungassist.evaluation.predictions import write_predictions
 from lungassist.models.card import Card
 from tests.evaluation.made import index_of, table_of
+from tests.pages.driven import APP, opened_at, shown, text
 from tests.tiny import save_tiny_model
-
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 
 @pytest.fixture
@@ -30,20 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def explorer(**address: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60).run().switch_page("pages/comparison.py")
-    for name, value in {"view": "Operating point", **address}.items():
-        app.query_params[name] = value
-    return shown(app.run())
-
-
-def shown(app: AppTest) -> AppTest:
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "error", "warning", "info", "subheader", "toast")
-    return " ".join(str(element.value) for kind in kinds for element in app.get(kind))
+    return opened_at("comparison", **{"view": "Operating point", **address})
 
 
 def words(folder: Path) -> str:

@@ -16,9 +16,8 @@ from lungassist.training.recipe import Recipe
 from pages.parts.training_fields import key_of
 from tests.drawn import write_films
 from tests.experiments.waiting_room import board_of
+from tests.pages.driven import APP, shown
 from tests.tiny import save_tiny_model
-
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 
 @pytest.fixture
@@ -44,11 +43,6 @@ def opened(folder: str | None = None) -> AppTest:
     if folder is not None:
         app.session_state["training_folder"] = folder
     return shown(app.switch_page("pages/training.py").run())
-
-
-def shown(app: AppTest) -> AppTest:
-    assert not app.exception
-    return app
 
 
 def errors(app: AppTest) -> str:

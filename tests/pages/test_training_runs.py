@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +17,9 @@ from lungassist.training.config import RunConfig
 from lungassist.training.recipe import Recipe
 from pages.parts.training_fields import key_of
 from tests.experiments.waiting_room import EPOCHS, board_of, finish_run, set_state
+from tests.pages.driven import APP, shown, text
 from tests.tiny import save_tiny_model
 
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 RECIPE = Recipe(architecture="mobilenet_v3_small", start="scratch", groups=("late",), size=32, epochs=2)
 
 
@@ -32,13 +31,6 @@ def settings(films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     monkeypatch.delenv("LUNGASSIST_MODEL", raising=False)
     monkeypatch.setattr(JobBoard, "open", board_of)
     return Settings.from_environment()
-
-
-@pytest.fixture
-def board(settings: Settings) -> Iterator[JobBoard]:
-    board = board_of(settings)
-    yield board
-    board.close()
 
 
 @pytest.fixture
@@ -56,16 +48,6 @@ def opened(job: int | None = None) -> AppTest:
     if job is not None:
         app.query_params["job"] = str(job)
     return shown(app.run())
-
-
-def shown(app: AppTest) -> AppTest:
-    assert not app.exception
-    return app
-
-
-def text(app: AppTest) -> str:
-    kinds = ("markdown", "caption", "error", "warning", "info", "success", "subheader", "code")
-    return " ".join(str(element.value) for kind in kinds for element in app.get(kind))
 
 
 def test_everybodys_runs_the_newest_first_with_their_places_in_the_queue(

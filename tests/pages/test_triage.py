@@ -13,9 +13,8 @@ from streamlit.testing.v1 import AppTest
 from lungassist.classes import CLASSES, spoken
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
+from tests.pages.driven import APP
 from tests.tiny import save_tiny_model
-
-APP = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 
 
 @pytest.fixture
