@@ -29,6 +29,7 @@ from benchmarks.timing import Timings, arguments_parser, machine, write_result
 from lungassist.classes import CLASSES
 from lungassist.device import choose_device
 from lungassist.models.registry import architecture, build
+from lungassist.training.allocator import keep_freed_memory
 from lungassist.training.config import RunConfig
 from lungassist.training.fit import fit
 from lungassist.training.optimisation import optimiser_of
@@ -61,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--batch", type=int, help="images a step (default: by network and device)")
     p.add_argument("--steps", type=int, help="a round (default: by network and device)")
     p.add_argument("--rounds", type=int, default=4, help="default: %(default)s")
+    p.add_argument("--keep-memory", action="store_true", help="as runs do on a processor; without: as the system does")
     arguments = p.parse_args(argv)
+    kept = arguments.keep_memory and keep_freed_memory()
     device = choose_device(arguments.device)
     names = arguments.networks or (("mobilenet_v3_small",) if arguments.quick else NETWORKS)
     rounds = 2 if arguments.quick else arguments.rounds
@@ -81,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "precision": arguments.precision,
         "augmentation": arguments.augmentation,
+        "keeps_memory": kept,
         "rounds": rounds,
         "networks": networks,
     }

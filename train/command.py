@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lungassist.errors import LungAssistError
+from lungassist.training.allocator import keep_freed_memory
 from lungassist.training.failures import CancelledError, StopRequest
 from lungassist.training.recipe import Setting
 from lungassist.training.run import RunDirectory
@@ -55,6 +56,7 @@ def carry_out(
         The exit status: 0 done, 1 failed, 2 wrong usage, 128 and the signal's number when stopped.
     """
     start_log(level)
+    keep_freed_memory()
     try:
         run = prepare()
     except LungAssistError as error:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lungassist.dataset import index_folder
 from lungassist.errors import LungAssistError, UsageError
+from lungassist.training.allocator import keep_freed_memory
 from lungassist.training.baseline_recipe import KIND
 from lungassist.training.config import RunConfig
 from lungassist.training.estimate import Estimate, estimate
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit status: 0 done, 1 failed, 2 wrong usage."""
     arguments = parser().parse_args(argv)
     start_log(logging.WARNING)
+    keep_freed_memory()  # as the run itself will
     try:
         config = config_of(arguments.config)
         images = arguments.images
