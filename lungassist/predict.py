@@ -16,6 +16,7 @@ from torch.fx.experimental.optimization import fuse
 from lungassist.errors import UsageError, WeightsError
 from lungassist.explain import GRAD_CAM, ChannelWeights, check_method, class_gradients, grad_cam, heat_maps
 from lungassist.models.card import Card
+from lungassist.models.efficientnet_lite import with_plain_convolutions
 from lungassist.models.registry import Halves, architecture
 from lungassist.models.weights import load_model
 from lungassist.preprocess import to_batch
@@ -120,7 +121,9 @@ def fold(network: nn.Module, name: str) -> Halves:
     convolutions on a CPU are faster so (`python -m benchmarks.explain`).
     """
     body, tail = architecture(name).halve(network.eval().requires_grad_(False))
-    return fuse(body).to(memory_format=torch.channels_last), _without_in_place(copy.deepcopy(tail))
+    return fuse(with_plain_convolutions(body)).to(memory_format=torch.channels_last), _without_in_place(
+        copy.deepcopy(tail)
+    )
 
 
 def _without_in_place(tail: nn.Module) -> nn.Module:

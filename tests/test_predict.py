@@ -34,7 +34,7 @@ def classifier() -> Classifier:
     return Classifier(network_of(), card_of())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", SMALL])
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", SMALL, "efficientnet_lite0"])
 def test_folding_batch_norm_changes_nothing(name: str) -> None:
     network = network_of(name)
     plain = copy.deepcopy(network)
@@ -54,8 +54,9 @@ def test_folding_batch_norm_changes_nothing(name: str) -> None:
     np.testing.assert_allclose(prediction.heat_maps, maps, atol=1e-4 * maps.max())
 
 
-def test_batch_norm_is_folded_where_a_convolution_goes_before_it() -> None:
-    classifier = Classifier(network_of("resnet18"), card_of(architecture="resnet18"))
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_batch_norm_is_folded_where_a_convolution_goes_before_it(name: str) -> None:
+    classifier = Classifier(network_of(name), card_of(architecture=name))
     assert not [m for m in classifier._body.modules() if isinstance(m, nn.BatchNorm2d)]
 
 

@@ -7,6 +7,7 @@ their ImageNet weights come as Python packages, which a machine gets that reache
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -41,22 +42,47 @@ _MEAN: Final = 127 / 255
 _STD: Final = 128 / 255
 
 
+def _padded(images: torch.Tensor, kernel: int) -> torch.Tensor:
+    """Pad `(N, C, H, W)` for an odd kernel and a stride of 2; symbolic tracing understands it."""
+    smaller, larger = (kernel - 2) // 2, (kernel - 1) // 2
+    # An odd length needs one more, and it goes before.
+    left, top = smaller + images.shape[3] % 2, smaller + images.shape[2] % 2
+    return functional.pad(images, (left, larger, top, larger))
+
+
 class SamePadding(nn.Conv2d):
-    """A strided convolution padded as TensorFlow does: what is odd goes to the right and to the bottom.
+    """A convolution with a stride of 2, padded as TensorFlow does: what is odd goes to the right and to the bottom.
 
     torchvision pads both sides alike, and so looks at pixels one further to the left and up than the weights learnt.
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Convolve `(N, C, H, W)` into `(N, D, ceil(H / stride), ceil(W / stride))`."""
-        across, down = (
-            max((-(-length // stride) - 1) * stride + kernel - length, 0)
-            for length, kernel, stride in zip(
-                reversed(images.shape[2:]), reversed(self.kernel_size), reversed(self.stride), strict=True
-            )
-        )
-        padded = functional.pad(images, (across // 2, across - across // 2, down // 2, down - down // 2))
+        """Convolve `(N, C, H, W)` into `(N, D, ceil(H / 2), ceil(W / 2))`."""
+        padded = _padded(images, self.kernel_size[0])
         return functional.conv2d(padded, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class _Padding(nn.Module):
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self._kernel = kernel
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return _padded(images, self._kernel)
+
+
+def with_plain_convolutions(network: nn.Module) -> nn.Module:
+    """A copy that pads first and convolves then, so that batch norm can be folded into every convolution.
+
+    Its parts have other names: it is for inference, not for being saved.
+    """
+    copied = copy.deepcopy(network)
+    for parent in list(copied.modules()):
+        for key, child in list(parent.named_children()):
+            if isinstance(child, SamePadding):
+                apart = nn.Sequential(_Padding(child.kernel_size[0]), _like(child, nn.Conv2d))
+                setattr(parent, key, apart.train(child.training))
+    return copied
 
 
 def _no_excitation(*_given: Any, **_named: Any) -> nn.Module:
@@ -88,12 +114,13 @@ def build_lite(name: str, class_count: int) -> nn.Module:
             if isinstance(child, nn.SiLU):
                 setattr(parent, key, nn.ReLU6(inplace=True))
             elif isinstance(child, nn.Conv2d) and child.stride != (1, 1):
-                setattr(parent, key, _padded_like_tensorflow(child))
+                setattr(parent, key, _like(child, SamePadding))
     return network
 
 
-def _padded_like_tensorflow(given: nn.Conv2d) -> SamePadding:
-    made = SamePadding(
+def _like(given: nn.Conv2d, kind: type[nn.Conv2d]) -> nn.Conv2d:
+    """A convolution of another kind with the same weight, which does not pad by itself."""
+    made = kind(
         given.in_channels,
         given.out_channels,
         given.kernel_size,  # type: ignore[arg-type]
@@ -102,7 +129,7 @@ def _padded_like_tensorflow(given: nn.Conv2d) -> SamePadding:
         bias=given.bias is not None,
         device=given.weight.device,
     )
-    made.weight = given.weight
+    made.weight, made.bias = given.weight, given.bias
     return made
 
 
