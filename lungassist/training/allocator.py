@@ -20,9 +20,10 @@ def keep_freed_memory() -> bool:
     `--keep-memory`). A GPU has torch's own cache.
 
     Returns:
-        Whether it was done; False where the C library is another one.
+        Whether it was done; False where the C library is another one, and where the process may only take so much: what
+        is kept counts against it, and a smaller batch might not fit where it would have.
     """
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or _is_limited():
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -30,3 +31,10 @@ def keep_freed_memory() -> bool:
         return False
     done = [bool(mallopt(parameter, value)) for parameter, value in _SETTINGS.values()]
     return all(done)
+
+
+def _is_limited() -> bool:
+    import resource  # not on every system
+
+    kinds = (resource.RLIMIT_DATA, resource.RLIMIT_AS)
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in kinds)

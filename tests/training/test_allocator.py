@@ -48,3 +48,9 @@ def test_memory_that_was_freed_is_not_mapped_anew() -> None:
 def test_where_the_library_has_no_such_call_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not keep_freed_memory()
+
+
+def test_a_process_that_may_only_take_so_much_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (2**30, 2**30))
+    assert not keep_freed_memory()

@@ -82,6 +82,8 @@ vast = 2**62
 pages = int(open("/proc/self/statm").read().split()[0])
 import lungassist.training.journey as journey
 fit = journey._fit
+# Limited from the beginning, as a process is whose user or service is; the run sees to it that nothing freed is kept.
+resource.setrlimit(resource.RLIMIT_AS, (vast, vast))
 def limited(*given):
     # Only now: what is loaded before takes much address space and little memory.
     used = int(open("/proc/self/statm").read().split()[0]) * 4096
