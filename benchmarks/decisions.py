@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lungassist.classes import CONTAGIOUS, NORMAL
+from lungassist import metrics
+from lungassist.classes import NORMAL
 from lungassist.errors import LungAssistError
-from lungassist.evaluation.predictions import PREFIX
+from lungassist.evaluation.predictions import arrays_of
 from lungassist.models.card import Card
-from lungassist.models.decision import Thresholds, decide
+from lungassist.models.decision import CONTAGIOUS_QUESTION, Thresholds, decide, positive_classes
 from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, choose_model
 from lungassist.settings import Settings
 
@@ -44,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         recalls = ", ".join(f"{name} {share:.1%}" for name, share in figures["recall"].items())
         called = ", ".join(f"{name} {count}" for name, count in figures["called_normal"].items())
         sys.stdout.write(f"{rule}\n  accuracy {figures['accuracy']:.2%}; recall {recalls}\n")
-        share = figures["contagious_called_normal_share"]
-        sys.stdout.write(f"  called Normal: {called}; {share:.1%} of the contagious ones\n")
+        count, whole = figures["contagious_called_normal"], figures["contagious"]
+        sys.stdout.write(f"  called Normal: {called}; {count} of {whole} contagious ones ({count / whole:.1%})\n")
     return 0
 
 
@@ -54,27 +55,31 @@ def measured(folder: Path, split: str) -> dict[str, Any]:
     card = Card.read(folder / CARD_FILE)
     table = pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False, dtype={"patient_id": str})
     table = table[table["split"] == split]
-    probabilities = table[[f"{PREFIX}{name}" for name in card.classes]].to_numpy(np.float64)
-    labels = table["label"].to_numpy(str)
+    labels, probabilities = arrays_of(table, card.classes)
     rules = {"highest probability": Thresholds(), card.operating_point.words: card.operating_point.thresholds}
     return {
         "model": f"{card.name} {card.full_version}",
         "images": len(table),
         "rules": {
-            rule: _figures(labels, np.array(card.classes)[decide(thresholds, card.classes, probabilities)])
+            rule: _figures(labels, decide(thresholds, card.classes, probabilities), card.classes)
             for rule, thresholds in rules.items()
         },
     }
 
 
-def _figures(labels: NDArray[np.str_], found: NDArray[np.str_]) -> dict[str, Any]:
-    contagious = np.isin(labels, sorted(CONTAGIOUS))
-    names = sorted(set(labels))
+def _figures(labels: NDArray[np.int64], found: NDArray[np.int64], classes: Sequence[str]) -> dict[str, Any]:
+    matrix = metrics.confusion_matrix(labels, found, len(classes))
+    recall, normal = metrics.recall(matrix), list(classes).index(NORMAL)
+    contagious = list(positive_classes(classes, CONTAGIOUS_QUESTION))
     return {
-        "accuracy": float(np.mean(found == labels)),
-        "recall": {name: float(np.mean(found[labels == name] == name)) for name in names},
-        "called_normal": {name: int(np.sum(found[labels == name] == NORMAL)) for name in names if name != NORMAL},
-        "contagious_called_normal_share": float(np.mean(found[contagious] == NORMAL)),
+        "accuracy": float(metrics.accuracy(matrix)),
+        "recall": {name: float(recall[k]) for k, name in enumerate(classes)},
+        "called_normal": {
+            name: metrics.called_normal(matrix, k, normal) for k, name in enumerate(classes) if k != normal
+        },
+        "contagious": int(matrix[contagious].sum()),
+        "contagious_called_normal": int(matrix[contagious, normal].sum()),
+        "contagious_called_neither": int(np.delete(matrix[contagious], contagious, axis=1).sum()),
     }
 
 

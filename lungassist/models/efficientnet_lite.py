@@ -74,8 +74,11 @@ class _Padding(nn.Module):
 def with_plain_convolutions(network: nn.Module) -> nn.Module:
     """A copy that pads first and convolves then, so that batch norm can be folded into every convolution.
 
-    Its parts have other names: it is for inference, not for being saved.
+    Its parts have other names: it is for inference, not for being saved. A network without such padding comes back as
+    it is, not copied.
     """
+    if not any(isinstance(module, SamePadding) for module in network.modules()):
+        return network
     copied = copy.deepcopy(network)
     for parent in list(copied.modules()):
         for key, child in list(parent.named_children()):
