@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add(p: argparse.ArgumentParser, setting: Setting) -> None:
-    if setting.kind is tuple:
+    if setting.name == "teachers":
+        p.add_argument("--teachers", help=f"{setting.help} Comma-separated. Default: none.")
+    elif setting.kind is tuple:
         text = f"{setting.help} Comma-separated; 'default' for the paper's. Default: {','.join(setting.default)}."
         p.add_argument(f"--{setting.name}", help=text)
     elif setting.name == "start":  # torchrun takes --start for an option of its own, cut short
@@ -73,6 +75,8 @@ def recipe_of(given: dict[str, Any]) -> Recipe:
         default = names == ("default",)
         chosen = values.get("architecture", Recipe.settings()["architecture"].default)
         values["groups"] = architecture(chosen).default_groups if default else names
+    if "teachers" in values:
+        values["teachers"] = tuple(filter(None, values["teachers"].split(",")))
     return Recipe.from_json(values)
 
 

@@ -136,7 +136,7 @@ def _set(run: PresetRun, pairs: Sequence[tuple[str, str]]) -> PresetRun:
 
 def _value(text: str, setting: Setting) -> Any:
     if setting.kind is tuple:
-        return [name.strip() for name in text.split(",")]
+        return [name.strip() for name in text.split(",") if name.strip()]
     if setting.kind is bool and text.lower() in _BOOLEANS:
         return _BOOLEANS[text.lower()]
     try:

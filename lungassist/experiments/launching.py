@@ -21,7 +21,7 @@ from lungassist.training.config import RunConfig
 from lungassist.training.presets import BASELINE, FINETUNE
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory
-from lungassist.training.starting import start_folder
+from lungassist.training.starting import model_folder, start_folders
 
 if TYPE_CHECKING:
     from lungassist.jobs import Job, JobBoard
@@ -67,20 +67,22 @@ def launch(board: JobBoard, config: RunConfig | BaselineConfig, settings: Settin
 
 
 def check_start(recipe: Recipe, settings: Settings) -> None:
-    """Refuse a recipe that starts from what is not there, or from another network, before a run fails of it.
+    """Refuse a recipe that starts from what is not there, from another network, or has a teacher that is not there.
 
     Raises:
-        UsageError: there is no such model or checkpoint, or its network is another one.
+        UsageError: there is no such model or checkpoint, or its network is another one; or there is no such teacher.
         WeightsError: its card cannot be read.
     """
+    for name in recipe.teachers:
+        model_folder(name, settings)
     if recipe.start in ("imagenet", "scratch"):
         return
-    place = start_folder(recipe, settings)
-    if place.is_dir() and (found := Card.read(place / CARD_FILE).architecture) != recipe.architecture:
-        raise UsageError(
-            f"{recipe.start} is a {found}, and the recipe asks for {recipe.architecture}. Choose that network, or "
-            "start from something else."
-        )
+    for place in start_folders(recipe, settings):
+        if place.is_dir() and (found := Card.read(place / CARD_FILE)).architecture != recipe.architecture:
+            raise UsageError(
+                f"{found.name} is a {found.architecture}, and the recipe asks for {recipe.architecture}. Choose that "
+                "network, or start from something else."
+            )
 
 
 def _arguments(kind: str, run: Path, resource: str) -> tuple[str, ...]:

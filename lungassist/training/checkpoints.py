@@ -38,6 +38,11 @@ class Checkpoints:
         return time.monotonic() - self._saved >= between
 
     @property
+    def is_affordable(self) -> bool:
+        """Whether one at the end of an epoch slows the run little; on a GPU an epoch may take but some seconds."""
+        return time.monotonic() - self._saved >= self._took / _LARGEST_SHARE_OF_TIME
+
+    @property
     def took(self) -> float:
         """Seconds that the last one took."""
         return self._took

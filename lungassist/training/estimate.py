@@ -24,6 +24,7 @@ from lungassist.classes import CLASSES
 from lungassist.device import choose_device
 from lungassist.errors import TrainingError, UsageError
 from lungassist.models.registry import architecture, build, group_names, parameter_shares, parameters_of
+from lungassist.settings import Settings
 from lungassist.training.batch_norm import with_clean_statistics
 from lungassist.training.failures import is_out_of_memory
 from lungassist.training.fit import fit
@@ -32,6 +33,7 @@ from lungassist.training.pixels import LabelledImages, Rows
 from lungassist.training.processes import launch
 from lungassist.training.recipe import Recipe
 from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.teachers import Teachers
 
 #: Of the training images: those of the validation split, and of all splits (80/10/10).
 _VALIDATION: Final = 1 / 8
@@ -105,11 +107,17 @@ def _on_line(sizes: tuple[int, int], values: tuple[float, float], size: float) -
     return high + min(max(slope, _LEAST_SHARE * high / second), high / second) * (size - second)
 
 
-def estimate(recipe: Recipe, images: int, device: str = "auto") -> Estimate:
+def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settings | None = None) -> Estimate:
     """Measure for some seconds what a run of `recipe` on `images` training images would take.
 
+    Args:
+        recipe: the run's.
+        images: that it would train on.
+        device: `auto`, `cpu` or `cuda`.
+        settings: where the recipe's teachers are looked for; by default the installation's.
+
     Raises:
-        UsageError: there are too few images for a step, or no such device.
+        UsageError: there are too few images for a step, no such device, or no such teacher.
         TrainingError: not even the small batches fit into memory.
     """
     steps = steps_in_epoch(images, recipe.batch_size)
@@ -119,8 +127,9 @@ def estimate(recipe: Recipe, images: int, device: str = "auto") -> Estimate:
     fabric = launch(place, recipe.precision)
     torch.manual_seed(recipe.seed)
     model = placed(build(recipe.architecture, len(CLASSES)), place)
+    teachers = Teachers.of(recipe, CLASSES, settings or Settings.from_environment(), place)
     try:
-        training, judging, cleaning = _measured(model, recipe, fabric)
+        training, judging, cleaning = _measured(model, recipe, fabric, teachers)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -152,9 +161,11 @@ def _judged(judging: _Costs, images: float) -> float:
     return judging.seconds_at(_JUDGED_AT_ONCE) * images / _JUDGED_AT_ONCE
 
 
-def _measured(model: nn.Module, recipe: Recipe, fabric: Fabric) -> tuple[_Costs, _Costs, _Costs]:
+def _measured(
+    model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None
+) -> tuple[_Costs, _Costs, _Costs]:
     """Costs of a step, of judging and of clean statistics."""
-    device, steps = fabric.device, _StepTimer(model, recipe, fabric)
+    device, steps = fabric.device, _StepTimer(model, recipe, fabric, teachers)
 
     def judging(count: int) -> float:
         return _timed(lambda: judge(model, _images(count, recipe), recipe, CLASSES, fabric), device)
@@ -184,8 +195,8 @@ class _Enough(Exception):  # noqa: N818 -- it ends a measurement, and is no erro
 class _StepTimer:
     """Makes steps of the engine's own loop and says how long one takes."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, fabric: Fabric) -> None:
-        self._model, self._recipe, self._fabric = model, recipe, fabric
+    def __init__(self, model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None) -> None:
+        self._model, self._recipe, self._fabric, self._teachers = model, recipe, fabric, teachers
 
     def seconds(self, batch_size: int) -> float:
         """The fastest of some steps, which a busy machine disturbs least; the first, which sets up, does not count."""
@@ -200,8 +211,11 @@ class _StepTimer:
             if len(ends) > _LEAST_STEPS and ends[-1] - ends[0] > _SECONDS:
                 raise _Enough
 
+        epochs = fit(
+            state, data, data, recipe, classes=CLASSES, fabric=self._fabric, report=note, teachers=self._teachers
+        )
         with suppress(_Enough):
-            for _ in fit(state, data, data, recipe, classes=CLASSES, fabric=self._fabric, report=note):
+            for _ in epochs:
                 pass
         return min(later - earlier for earlier, later in pairwise(ends))
 

@@ -22,6 +22,7 @@ from lungassist.training.pixels import LabelledImages
 from lungassist.training.processes import added_up, launch, own_slice
 from lungassist.training.recipe import Recipe
 from lungassist.training.state import EpochFigures, FitState, steps_in_epoch
+from lungassist.training.teachers import Teachers
 
 #: On a GPU a look at the loss waits for all that was queued, so it is looked at only so often.
 _STEPS_A_LOOK: Final = 10
@@ -40,6 +41,7 @@ def fit(
     classes: tuple[str, ...] = (),
     fabric: Fabric | None = None,
     report: Report | None = None,
+    teachers: Teachers | None = None,
 ) -> Iterator[EpochFigures]:
     """Train from where `state` is, yielding after every epoch; a checkpoint taken at any step resumes exactly.
 
@@ -50,6 +52,7 @@ def fit(
         classes: names of the classes, for the paper's rule; without them it counts nothing as called Normal.
         fabric: as given to `start`.
         report: called after every step, when a checkpoint may be taken.
+        teachers: the recipe's, on the network's device.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -60,7 +63,7 @@ def fit(
         began, before = time.monotonic(), state.seconds
         if not state.step:
             state.learning_rate = float(state.optimiser.param_groups[0]["lr"])
-        _epoch(state, train, recipe, fabric, len(names), report)
+        _epoch(state, train, recipe, fabric, len(names), report, teachers)
         trained = time.monotonic() - began + before
         judged = with_clean_statistics(state.kept, train.images, recipe)
         verdict = judge(judged, validation, recipe, names, fabric)
@@ -104,7 +107,13 @@ def _is_stale(state: FitState, recipe: Recipe) -> bool:
 
 
 def _epoch(
-    state: FitState, train: LabelledImages, recipe: Recipe, fabric: Fabric, classes: int, report: Report | None
+    state: FitState,
+    train: LabelledImages,
+    recipe: Recipe,
+    fabric: Fabric,
+    classes: int,
+    report: Report | None,
+    teachers: Teachers | None,
 ) -> None:
     device = next(state.model.parameters()).device
     began, before = time.monotonic(), state.seconds
@@ -119,7 +128,7 @@ def _epoch(
         # By epoch and step: one after a resume draws what it would have drawn without the interruption.
         seed = _seed(recipe, state.epoch, state.step)
         torch.manual_seed(seed + fabric.global_rank)
-        loss = _step(state, train, batch, recipe, fabric, weights, generator.manual_seed(seed), buffer)
+        loss = _step(state, train, batch, recipe, fabric, weights, generator.manual_seed(seed), buffer, teachers)
         state.step += 1
         state.seconds = before + time.monotonic() - began
         if device.type == "cpu" or state.step % _STEPS_A_LOOK == 0 or state.step == steps:
@@ -148,6 +157,7 @@ def _step(
     weights: torch.Tensor,
     generator: torch.Generator,
     buffer: torch.Tensor | None,
+    teachers: Teachers | None,
 ) -> torch.Tensor:
     own = own_slice(len(chosen), fabric)
     images, labels = train.taken(chosen[own], weights.device)
@@ -156,7 +166,7 @@ def _step(
     batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
-    loss = functional.cross_entropy(logits, labels, weights, label_smoothing=recipe.label_smoothing, reduction="sum")
+    loss = _loss(logits, labels, weights, recipe, batch, teachers)
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.
     fabric.backward(loss / whole * fabric.world_size)
     nn.utils.clip_grad_norm_([p for p in state.model.parameters() if p.requires_grad], _LARGEST_GRADIENT)
@@ -169,6 +179,22 @@ def _step(
     weight = weights[labels].sum()
     state.totals += torch.stack([loss.detach(), weight, right.float(), torch.full_like(weight, len(labels))])
     return loss.detach() / weight
+
+
+def _loss(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    weights: torch.Tensor,
+    recipe: Recipe,
+    batch: torch.Tensor,
+    teachers: Teachers | None,
+) -> torch.Tensor:
+    """Summed over the images, each with its class's weight."""
+    smoothing = recipe.label_smoothing
+    if teachers is None:
+        return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="sum")
+    losses = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    return (teachers.blended(losses, logits, batch) * weights[labels]).sum()
 
 
 def _refuse_no_number(loss: torch.Tensor, state: FitState, recipe: Recipe) -> None:

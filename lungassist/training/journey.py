@@ -30,6 +30,7 @@ from lungassist.training.reporter import Curves, Reporter
 from lungassist.training.run import RunDirectory
 from lungassist.training.starting import starting_model
 from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.teachers import Teachers
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ def _journey(work: _Work) -> Card | None:
     index = indexed(work.config)
     # Before thousands of images are read: weights that are missing are told of at once.
     model = starting_model(work.config.recipe, len(index.classes), work.settings)
+    teachers = Teachers.of(work.config.recipe, index.classes, work.settings, work.fabric.device)
     if work.fabric.is_global_zero:
         counted = work.report.counting("reading", "Reading images")
         material = gather(work.config, index, work.settings, progress=counted, stop=work.stop)
@@ -96,7 +98,7 @@ def _journey(work: _Work) -> Card | None:
     work.fabric.barrier()
     if not work.fabric.is_global_zero:  # all that it needs is in the cache now
         material = gather(work.config, index, work.settings)
-    state = _train(placed(model, work.fabric.device), material, work)
+    state = _train(placed(model, work.fabric.device), material, work, teachers)
     if not work.fabric.is_global_zero:
         return None
     card = evaluate_and_save(state, material, work.config, work.run, work.settings, work.report, work.stop)
@@ -104,7 +106,7 @@ def _journey(work: _Work) -> Card | None:
     return card
 
 
-def _train(model: nn.Module, material: Material, work: _Work) -> FitState:
+def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers | None) -> FitState:
     recipe = work.config.recipe
     images = len(material.rows("train"))
     if not steps_in_epoch(images, recipe.batch_size, work.fabric.world_size):
@@ -114,7 +116,7 @@ def _train(model: nn.Module, material: Material, work: _Work) -> FitState:
         log.info("going on after epoch %d, step %d", state.epoch, state.step)
     work.report.say("training", f"Epoch {min(state.epoch + 1, recipe.epochs)} of {recipe.epochs}")
     try:
-        _fit(state, material, work)
+        _fit(state, material, work, teachers)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -125,7 +127,7 @@ def _train(model: nn.Module, material: Material, work: _Work) -> FitState:
     return state
 
 
-def _fit(state: FitState, material: Material, work: _Work) -> None:
+def _fit(state: FitState, material: Material, work: _Work, teachers: Teachers | None) -> None:
     recipe, first = work.config.recipe, work.fabric.is_global_zero
     train, validation = (placed_images(material.data(split), work.fabric.device) for split in ("train", "validation"))
     curves = Curves(work.run, enabled=first)
@@ -136,13 +138,26 @@ def _fit(state: FitState, material: Material, work: _Work) -> None:
         if first and work.checkpoints.is_due:
             work.checkpoints.save(state)
 
+    saved = True
     try:
-        epochs = fit(state, train, validation, recipe, classes=material.classes, fabric=work.fabric, report=after_step)
+        epochs = fit(
+            state,
+            train,
+            validation,
+            recipe,
+            classes=material.classes,
+            fabric=work.fabric,
+            report=after_step,
+            teachers=teachers,
+        )
         for figures in epochs:
             work.report.epoch(figures, recipe, len(train.labels))
             curves.add(figures)
-            if first:
+            saved = first and work.checkpoints.is_affordable
+            if saved:
                 work.checkpoints.save(state)
+        if first and not saved:  # of the last epoch, which patience may have made the last
+            work.checkpoints.save(state)
     finally:
         curves.close()
 

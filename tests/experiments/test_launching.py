@@ -107,6 +107,12 @@ def test_a_start_is_checked_before_a_run_fails_of_it(settings: Settings) -> None
         check_start(replace(SMALL, start="tiny", architecture="resnet18"), settings)
     with pytest.raises(UsageError, match="nothing to start from"):
         check_start(replace(SMALL, start="absent"), settings)
+    check_start(replace(SMALL, start="tiny,tiny"), settings)
+    with pytest.raises(UsageError, match="nothing to start from at 'absent'"):
+        check_start(replace(SMALL, start="tiny,absent"), settings)
+    check_start(replace(SMALL, start="scratch", teachers=("tiny",)), settings)
+    with pytest.raises(UsageError, match="no model at 'absent'"):
+        check_start(replace(SMALL, start="scratch", teachers=("tiny", "absent")), settings)
     (settings.weights_dir / "tiny" / "card.json").write_text("{")
     with pytest.raises(WeightsError):
         check_start(replace(SMALL, start="tiny"), settings)

@@ -68,6 +68,18 @@ def test_without_a_gpu_the_form_begins_with_the_quick_preset(page: AppTest) -> N
     assert not page.button(key="training_go").disabled
 
 
+def test_teachers_are_chosen_from_the_shelf_and_launched_with(page: AppTest) -> None:
+    teachers = page.multiselect(key=key_of("teachers"))
+    assert teachers.options == ["tiny"]
+    assert teachers.value == []
+    assert Recipe.settings()["teachers"].help in teachers.help
+    page = shown(teachers.select("tiny").run())
+    page = shown(page.button(key="training_go").click().run())
+    assert errors(page) == ""
+    (job,) = board_of(Settings.from_environment()).jobs()
+    assert config_of(job.run_dir).recipe.teachers == ("tiny",)
+
+
 def test_every_setting_has_its_widget_with_its_help_and_range(page: AppTest) -> None:
     widgets = {w.key: w for kind in ("selectbox", "number_input", "toggle") for w in page.get(kind)}
     for name, setting in Recipe.settings().items():

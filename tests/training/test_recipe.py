@@ -68,6 +68,8 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         epochs=3,
         batch_size=5,
         label_smoothing=0.1,
+        teachers=("one", "runs/other"),
+        distillation=0.4,
         averaging=0.9,
         precision="bfloat16",
         seed=9,
@@ -86,9 +88,9 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         degrade=False,
     )
     options = [*REQUIRED, "--model", "alexnet", "--groups", "middle,classifier", "--no-flip", "--no-degrade"]
-    options += ["--no-duplicates-together"]
+    options += ["--no-duplicates-together", "--teachers", "one,runs/other"]
     for name, value in wanted.to_json().items():
-        if name not in ("architecture", "groups") and not isinstance(value, bool):
+        if name not in ("architecture", "groups", "teachers") and not isinstance(value, bool):
             options += [f"--{name.replace('_', '-')}", str(value)]  # --start stands for --start-from
     assert recipe_of(vars(parser().parse_args(options))) == wanted
     assert all(value != getattr(Recipe(), name) for name, value in wanted.to_json().items()), "a default proves nothing"

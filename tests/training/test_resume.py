@@ -20,10 +20,12 @@ import torch
 
 from lungassist.classes import CLASSES
 from lungassist.errors import DatasetError, TrainingError, UsageError
+from lungassist.training.checkpoints import Checkpoints
 from lungassist.training.failures import CancelledError, StopRequest
 from lungassist.training.run import RunDirectory
+from lungassist.training.state import FitState
 from tests.drawn import network_of, write_films
-from tests.training.runs import RECIPE, assert_same_run, config_of, resumed, run_of, status_of
+from tests.training.runs import RECIPE, assert_same_run, config_of, epochs_of, resumed, run_of, status_of
 
 ROOT = Path(__file__).parent.parent.parent
 #: Dropout, batch norm, an average, a schedule, and a batch that is cut short at the end of an epoch.
@@ -119,6 +121,47 @@ def test_a_run_that_ended_in_mid_epoch_goes_on_exactly(straight: Path, films: Pa
     assert checkpoint["epoch"] * 5 + checkpoint["step"] == at
     resumed(run.path)
     assert_same_run(straight, run.path)
+
+
+def test_where_a_checkpoint_costs_more_than_an_epoch_the_last_epoch_is_kept(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost of the table and of the state, also where patience ends the run before its time."""
+    recipe = replace(RECIPE, epochs=9, patience=1, learning_rate=1e-7, choose_by="paper", averaging=0.0)
+    saved: list[int] = []
+    save = Checkpoints.save
+
+    def counted(self: Checkpoints, state: FitState) -> None:
+        saved.append(state.epoch)
+        save(self, state)
+
+    monkeypatch.setattr(Checkpoints, "save", counted)
+    monkeypatch.setattr(Checkpoints, "is_affordable", property(lambda self: False))
+    card = run_of(tmp_path / "run", films, recipe)
+    last = card.training["epochs"]
+    assert 1 < last < 9
+    assert saved == [last]
+    assert epochs_of(tmp_path / "run")["epoch"].tolist() == list(range(1, last + 1))
+
+
+def test_a_checkpoint_is_affordable_once_it_is_a_small_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("lungassist.training.checkpoints.time.monotonic", lambda: now[0])
+    checkpoints = Checkpoints(RunDirectory(tmp_path))
+    assert checkpoints.is_affordable, "the first one says how long it takes"
+
+    def slow(*given: Any) -> None:
+        now[0] += 2.0
+
+    monkeypatch.setattr("lungassist.training.checkpoints.write_atomically", slow)
+    checkpoints.save(FitState(*[None] * 5, torch.zeros(4)))  # type: ignore[list-item]
+    assert checkpoints.took == pytest.approx(2.0)
+    now[0] += 39.0
+    assert not checkpoints.is_affordable
+    now[0] += 2.0
+    assert checkpoints.is_affordable
 
 
 @pytest.mark.parametrize("saves", [1, 2, 3, 4])

@@ -1,0 +1,122 @@
+"""Distillation: a network learns what trained models think of every changed image, besides what its label says.
+
+Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; that teacher and pupil must see the same
+view of an image: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lungassist.errors import UsageError
+from lungassist.models.weights import load_model
+from lungassist.preprocess import Preprocessing
+from lungassist.settings import Settings
+from lungassist.training.recipe import Recipe
+from lungassist.training.starting import model_folder
+from lungassist.training.state import placed
+
+#: What all logits are divided by before the softmax: it lets through what a teacher thinks of the classes it rejects.
+_SOFTENING: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Teacher:
+    network: nn.Module
+    preprocessing: Preprocessing
+    temperature: float
+
+
+class Teachers:
+    """Trained models and their common opinion: the mean of their calibrated, softened probabilities."""
+
+    def __init__(self, teachers: list[_Teacher], recipe: Recipe) -> None:
+        self._teachers = teachers
+        self._preprocessing = recipe.preprocessing
+        self._share = recipe.distillation
+        self._bfloat16 = recipe.precision == "bfloat16"
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, classes: tuple[str, ...], settings: Settings, device: torch.device | None = None
+    ) -> Teachers | None:
+        """Load the recipe's teachers; None where it has none.
+
+        Args:
+            recipe: names them.
+            classes: of the pupil's outputs; the teachers' must be the same.
+            settings: where `weights/` is.
+            device: where they will compute; the CPU unless given.
+
+        Raises:
+            UsageError: there is no such model, it knows other classes, or it sees images enhanced in another way.
+            WeightsError: its weights are missing or damaged.
+        """
+        if not recipe.teachers:
+            return None
+        found = []
+        for name in recipe.teachers:
+            network, card = load_model(model_folder(name, settings))
+            if card.classes != classes:
+                raise UsageError(
+                    f"The teacher {name} tells {', '.join(card.classes)} apart; the images are of {', '.join(classes)}."
+                )
+            if card.preprocessing.enhancement != recipe.enhancement:
+                raise UsageError(
+                    f"The teacher {name} sees images with the enhancement {card.preprocessing.enhancement!r}, the "
+                    f"recipe asks for {recipe.enhancement!r}. Choose the same."
+                )
+            placed_network = placed(network, device or torch.device("cpu"))
+            found.append(_Teacher(placed_network, card.preprocessing, card.temperature))
+        return cls(found, recipe)
+
+    @torch.no_grad()
+    def opinion(self, batch: torch.Tensor) -> torch.Tensor:
+        """Mean probabilities, softened.
+
+        Args:
+            batch: `(N, 3, S, S)` float32, as the pupil sees it.
+
+        Returns:
+            `(N, K)` float32; rows add up to 1.
+        """
+        total: torch.Tensor | None = None
+        for teacher in self._teachers:
+            seen = _restandardised(batch, self._preprocessing, teacher.preprocessing)
+            with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
+                logits = teacher.network(seen)
+            own = (logits.float() / (teacher.temperature * _SOFTENING)).softmax(1)
+            total = own if total is None else total + own
+        assert total is not None, "without teachers there is no Teachers"
+        return total / len(self._teachers)
+
+    def blended(self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """Losses by the labels `(N,)`, blended with the divergence from the teachers' opinion; `(N,)`.
+
+        Args:
+            losses: cross-entropies of the images with their labels.
+            logits: `(N, K)` float32, the pupil's.
+            batch: what both see.
+        """
+        own = (logits / _SOFTENING).log_softmax(1)
+        divergence = functional.kl_div(own, self.opinion(batch), reduction="none").sum(1)
+        # Gradients of softened probabilities are smaller by the square (Hinton et al., section 2).
+        return (1 - self._share) * losses + self._share * _SOFTENING**2 * divergence
+
+
+def _restandardised(batch: torch.Tensor, own: Preprocessing, other: Preprocessing) -> torch.Tensor:
+    """What the pupil sees, as a teacher was trained to see it."""
+    if (own.mean, own.std) != (other.mean, other.std):
+        (mean, std), (their_mean, their_std) = (
+            tuple(batch.new_tensor(triple).view(1, 3, 1, 1) for triple in (p.mean, p.std)) for p in (own, other)
+        )
+        batch = (batch * std + (mean - their_mean)) / their_std
+    if own.size != other.size:
+        side = (other.size, other.size)
+        batch = functional.interpolate(batch, size=side, mode="bilinear", antialias=True, align_corners=False)
+    return batch.contiguous(memory_format=torch.channels_last)

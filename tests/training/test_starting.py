@@ -1,0 +1,69 @@
+"""Starting from several models: the mean of their weights, and what cannot be averaged is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lungassist.classes import CLASSES
+from lungassist.errors import UsageError
+from lungassist.models.weights import PREDICTIONS_FILE, load_model
+from lungassist.settings import Settings
+from lungassist.training.recipe import Recipe
+from lungassist.training.starting import images_seen_before, start_folders, starting_model
+from tests.drawn import SMALL
+from tests.tiny import save_tiny_model
+
+RECIPE = Recipe(architecture=SMALL, start="one,two", size=32)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path / "weights"))
+    found = Settings.from_environment()
+    for seed, name in enumerate(("one", "two")):
+        save_tiny_model(found.weights_dir / name, seed=seed)
+    return found
+
+
+def test_several_models_give_the_mean_of_their_weights(settings: Settings) -> None:
+    one, two = (load_model(settings.weights_dir / name)[0].state_dict() for name in ("one", "two"))
+    found = starting_model(RECIPE, len(CLASSES), settings).state_dict()
+    assert not torch.equal(one["classifier.3.weight"], two["classifier.3.weight"])
+    for key, value in found.items():
+        expected = (one[key] + two[key]) / 2 if value.is_floating_point() else one[key]
+        torch.testing.assert_close(value, expected)
+
+
+def test_names_and_paths_may_stand_together(settings: Settings) -> None:
+    path = settings.weights_dir / "two"
+    assert start_folders(replace(RECIPE, start=f"one, {path},"), settings) == [settings.weights_dir / "one", path]
+
+
+@pytest.mark.parametrize("start", ["one,absent", ",", "absent"])
+def test_what_is_not_there_is_named(settings: Settings, start: str) -> None:
+    with pytest.raises(UsageError, match=r"nothing to start from at '(absent|,)'"):
+        starting_model(replace(RECIPE, start=start), len(CLASSES), settings)
+
+
+def test_another_network_cannot_be_averaged(settings: Settings) -> None:
+    save_tiny_model(settings.weights_dir / "other", architecture="mobilenet_v3_large")
+    with pytest.raises(UsageError, match=r"other holds a mobilenet_v3_large; the recipe asks for mobilenet_v3_small"):
+        starting_model(replace(RECIPE, start="one,other"), len(CLASSES), settings)
+
+
+def test_what_any_of_them_was_trained_on_counts(settings: Settings) -> None:
+    def table(**splits: str) -> pd.DataFrame:
+        return pd.DataFrame({"file": [f"{name}.png" for name in splits], "split": splits.values()})
+
+    for name, trained_on in (("one", "a"), ("two", "b")):
+        splits = {image: "train" if image == trained_on else "test" for image in "abc"}
+        table(**splits).to_csv(settings.weights_dir / name / PREDICTIONS_FILE, index=False)
+    now = table(a="test", b="validation", c="test")
+    assert images_seen_before(RECIPE, now, settings) == {"validation": 1, "test": 1}
+    assert images_seen_before(replace(RECIPE, start="one"), now, settings) == {"validation": 0, "test": 1}
+    assert images_seen_before(replace(RECIPE, start="scratch"), now, settings) == {}
