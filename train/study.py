@@ -60,9 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if arguments.preset is None or arguments.data is None:
             p.error("a PRESET and --data are needed, or --list")
-        preset = select(presets[arguments.preset], arguments.only, arguments.set)
+        whole = presets[arguments.preset]
+        preset = select(whole, arguments.only, arguments.set)
         place = arguments.out / preset.name
-        runs = runs_of(preset, place, arguments.data, arguments.metadata, arguments.split_file, arguments.device)
+        runs = runs_of(preset, place, arguments.data, arguments.metadata, arguments.split_file, arguments.device, whole)
         prepare(runs)
     except LungAssistError as error:
         sys.stderr.write(f"{error}\n")

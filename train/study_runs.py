@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -146,17 +146,41 @@ def _value(text: str, setting: Setting) -> Any:
 
 
 def runs_of(
-    preset: Preset, place: Path, data: Path, metadata: Path | None, split_file: Path | None, device: str
+    preset: Preset,
+    place: Path,
+    data: Path,
+    metadata: Path | None,
+    split_file: Path | None,
+    device: str,
+    whole: Preset | None = None,
 ) -> list[StudyRun]:
-    """The study's runs, each in a folder of `place`."""
+    """The study's runs, each in a folder of `place`.
+
+    Args:
+        preset: the runs that are wanted.
+        place: of the study.
+        data, metadata, split_file, device: of every run.
+        whole: the preset with all its runs, where only some are wanted; these may build on the others.
+    """
     found = []
     for run in preset.runs:
         if isinstance(run.recipe, BaselineRecipe):
             config: RunConfig | BaselineConfig = BaselineConfig(run.name, data, metadata, split_file, run.recipe)
         else:
-            config = RunConfig(run.name, data, metadata, split_file, device, run.recipe)
+            recipe = _with_paths(run.recipe, {name: place / name for name in (whole or preset).builds_on(run)})
+            config = RunConfig(run.name, data, metadata, split_file, device, recipe)
         found.append(StudyRun(RunDirectory(place / run.name), config))
     return found
+
+
+def _with_paths(recipe: Recipe, places: Mapping[str, Path]) -> Recipe:
+    """The recipe with a path in the place of every run's name that it starts from or has for a teacher."""
+
+    def path_of(name: str) -> str:
+        return str(places[name].absolute()) if name in places else name
+
+    start = ",".join(path_of(name.strip()) for name in recipe.start.split(","))
+    return replace(recipe, start=start, teachers=tuple(path_of(name) for name in recipe.teachers))
 
 
 def prepare(runs: Sequence[StudyRun]) -> None:

@@ -34,12 +34,14 @@ class PresetChoice:
 def preset_choices() -> list[PresetChoice]:
     """The standard settings, then the runs of the presets in their order, `quick` before all others.
 
+    A run that builds on another one of its preset is not among them: it has its place in a study.
+
     Raises:
         UsageError: a preset's file is damaged; it is named.
     """
     found = [standard_choice()]
     for preset in sorted(load_presets().values(), key=lambda preset: (preset.name != "quick", preset.name)):
-        for run in preset.runs:
+        for run in (run for run in preset.runs if not preset.builds_on(run)):
             title = preset.title if len(preset.runs) == 1 else f"{preset.title}: {run.name}"
             found.append(PresetChoice(f"{preset.name}/{run.name}", run.name, title, preset.purpose, run.recipe))
     return found

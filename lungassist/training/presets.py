@@ -2,7 +2,7 @@
 
 A file has `title`, `purpose`, a table `[recipe]` with settings that all its fine-tuning runs share, and a list
 `[[runs]]` of `name`, `kind` ("finetune", the default, or "baseline") and `recipe`. What is not given keeps its default.
-`groups = "default"` stands for the architecture's default groups.
+`groups = "default"` stands for the architecture's default groups. `start` and `teachers` may name runs further up.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -59,6 +60,14 @@ class Preset:
     title: str
     purpose: str
     runs: tuple[PresetRun, ...]
+
+    def builds_on(self, run: PresetRun) -> tuple[str, ...]:
+        """The runs further up that `run` starts from or has for teachers."""
+        if not isinstance(run.recipe, Recipe):
+            return ()
+        named = {*(name.strip() for name in run.recipe.start.split(",")), *run.recipe.teachers}
+        earlier = takewhile(lambda other: other.name != run.name, self.runs)
+        return tuple(other.name for other in earlier if other.name in named)
 
 
 def load_presets(folder: Path | None = None) -> dict[str, Preset]:

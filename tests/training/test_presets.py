@@ -30,7 +30,7 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 
 
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
-    assert set(presets) == {"paper", "scratch", "quick", "adapt", "ablations-cpu", *ABLATIONS}
+    assert set(presets) == {"paper", "scratch", "quick", "adapt", "ablations-cpu", "bundled", *ABLATIONS}
     for preset in presets.values():
         assert preset.title
         assert preset.purpose

@@ -219,6 +219,49 @@ def test_what_cannot_be_set_is_told(preset: Preset, only: list[str] | None, sett
     assert words in str(caught.value)
 
 
+CHAIN = (
+    PRESET.partition("[[runs]]")[0]
+    + """
+[[runs]]
+name = "one"
+[[runs]]
+name = "two"
+recipe.seed = 2
+[[runs]]
+name = "pupil"
+[runs.recipe]
+start = "one, two"
+teachers = ["two", "pupil", "tiny"]
+"""
+)
+
+
+def test_a_run_may_build_on_those_further_up(films: Path, tmp_path: Path) -> None:
+    """A name that is no run further up, the run's own among them, is one of weights/ as everywhere else."""
+    (tmp_path / "chain.toml").write_text(CHAIN)
+    chain, place = read_preset(tmp_path / "chain.toml"), tmp_path / "out"
+    assert [chain.builds_on(run) for run in chain.runs] == [(), (), ("one", "two")]
+    *_, pupil = runs_of(chain, place, films, None, None, "cpu")
+    (alone,) = runs_of(select(chain, ["pupil"], []), place, films, None, None, "cpu", chain)
+    assert pupil.config == alone.config
+    assert isinstance(pupil.config, RunConfig)
+    assert pupil.config.recipe.start == f"{place / 'one'},{place / 'two'}"
+    assert pupil.config.recipe.teachers == (str(place / "two"), "pupil", "tiny")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_chain_is_carried_out_link_by_link(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "chain.toml").write_text(CHAIN.replace(', "pupil", "tiny"', ""))
+    monkeypatch.setattr(study, "load_presets", lambda folder: {"chain": read_preset(tmp_path / "chain.toml")})
+    line = ["chain", "--data", str(films), "--out", str(tmp_path / "out"), "--device", "cpu", "--json"]
+    assert study.main(line) == 0
+    assert {name: one["state"] for name, one in answer(capsys).items()} == dict.fromkeys(
+        ["one", "two", "pupil"], "done"
+    )
+
+
 def test_nothing_is_recorded_if_one_run_was_begun_otherwise(films: Path, tmp_path: Path, preset: Preset) -> None:
     first, broken, regression = runs_of(preset, tmp_path / "out", films, None, None, "cpu")
     prepare([regression])
