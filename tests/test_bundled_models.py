@@ -24,6 +24,7 @@ from lungassist.settings import Settings
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 BUNDLED = sorted(path.parent for path in WEIGHTS.glob("*/card.json"))
+RECORDED = sorted(path.parent for path in WEIGHTS.glob("records/**/card.json"))
 
 
 @pytest.fixture(params=BUNDLED, ids=lambda folder: folder.name)
@@ -45,6 +46,7 @@ def test_its_files_are_what_its_card_describes(folder: Path) -> None:
     assert card.limitations
 
 
+@pytest.mark.parametrize("folder", [*BUNDLED, *RECORDED], ids=lambda folder: folder.name)
 def test_its_card_repeats_its_table_and_nothing_else(folder: Path) -> None:
     card = Card.read(folder / "card.json")
     table = pd.read_csv(folder / PREDICTIONS_FILE, dtype={"patient_id": str}, keep_default_na=False)
@@ -63,6 +65,11 @@ def same(recorded: Any, computed: Any, where: str) -> None:
         assert math.isclose(recorded, computed, abs_tol=5e-4), where
     else:
         assert recorded == computed, where
+
+
+def test_all_were_judged_on_the_same_split() -> None:
+    """Otherwise a pupil might have learnt a test image from its teacher, and no two models could be compared."""
+    assert len({Card.read(folder / "card.json").split["sha256"] for folder in [*BUNDLED, *RECORDED]}) == 1
 
 
 def test_no_patient_is_in_two_splits(folder: Path) -> None:

@@ -45,6 +45,8 @@ def fit(
 ) -> Iterator[EpochFigures]:
     """Train from where `state` is, yielding after every epoch; a checkpoint taken at any step resumes exactly.
 
+    With 0 epochs nothing is yielded; what is kept is the start with the statistics of clean images.
+
     Args:
         state: from `start`, possibly restored; changed in place.
         train, validation: the data.
@@ -59,6 +61,8 @@ def fit(
     """
     fabric = fabric or launch(next(state.model.parameters()).device, recipe.precision)
     names = classes or tuple(str(i) for i in range(int(train.labels.max()) + 1))
+    if not recipe.epochs:
+        state.best_weights = _copied(with_clean_statistics(state.kept, train.images, recipe))
     while state.epoch < recipe.epochs and not _is_stale(state, recipe):
         began, before = time.monotonic(), state.seconds
         if not state.step:
@@ -99,7 +103,11 @@ def _finish(state: FitState, figures: EpochFigures, judged: nn.Module, recipe: R
     )
     if math.isfinite(figures.validation_loss) and place < state.best_rank:
         state.best_epoch, state.best_rank = state.epoch, place
-        state.best_weights = {k: v.detach().cpu().clone() for k, v in judged.state_dict().items()}
+        state.best_weights = _copied(judged)
+
+
+def _copied(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
 
 
 def _is_stale(state: FitState, recipe: Recipe) -> bool:

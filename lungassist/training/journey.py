@@ -114,7 +114,8 @@ def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers
     state = start(model, recipe, images, work.fabric)
     if work.checkpoints.restore(state):
         log.info("going on after epoch %d, step %d", state.epoch, state.step)
-    work.report.say("training", f"Epoch {min(state.epoch + 1, recipe.epochs)} of {recipe.epochs}")
+    under_way = f"Epoch {min(state.epoch + 1, recipe.epochs)} of {recipe.epochs}"
+    work.report.say("training", under_way if recipe.epochs else "Nothing to train: measuring batch norm")
     try:
         _fit(state, material, work, teachers)
     except (RuntimeError, MemoryError) as error:

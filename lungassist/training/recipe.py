@@ -123,8 +123,9 @@ class Recipe:
     epochs: int = _setting(
         30,
         "Schedule",
-        "Passes over the data. The paper used fewer for VGG19 and ResNet50 than for AlexNet.",
-        span=(1, 1000),
+        "Passes over the data; 0: none, a start from X-ray models is calibrated and evaluated as it is. The paper used "
+        "fewer for VGG19 and ResNet50 than for AlexNet.",
+        span=(0, 1000),
     )
     patience: int = _setting(0, "Schedule", "Stop after so many epochs without a better one; 0: never.", span=(0, 1000))
     choose_by: str = _setting(
@@ -180,6 +181,11 @@ class Recipe:
         for setting in _SETTINGS.values():
             setting.check(getattr(self, setting.name))
         group_names(architecture(self.architecture), self.groups)
+        if not self.epochs and self.start in ("imagenet", "scratch"):
+            raise UsageError(
+                f"0 epochs train nothing, and a start from {self.start} knows no X-ray yet. Give at least 1 epoch, or "
+                "start from a model in weights/ or a run."
+            )
 
     @classmethod
     def settings(cls) -> Mapping[str, Setting]:

@@ -33,7 +33,7 @@ def test_a_relative_folder_is_the_same_from_everywhere(tmp_path: Path, monkeypat
     [
         ({"format": 1}, TrainingError, "format 1, expected 2"),
         ({"colour": "red"}, UsageError, "no setting 'colour'"),
-        ({"recipe": {"epochs": 0}}, UsageError, "epochs must be between 1 and 1000"),
+        ({"recipe": {"epochs": -1}}, UsageError, "epochs must be between 0 and 1000"),
         ({"recipe": {"epoch": 1}}, UsageError, "no setting 'epoch'"),
         ({"recipe": None}, UsageError, "not complete"),
         ({"device": "tpu"}, UsageError, "auto, cpu, cuda"),

@@ -128,7 +128,7 @@ def test_default_groups_follow_the_architecture(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (f"{HEAD}{RUN}recipe.epoch = 3\n", ["mine.toml", "run 'one'", "'epoch'"]),
-        (f"{HEAD}{RUN}recipe.epochs = 0\n", ["mine.toml", "run 'one'", "epochs must be between 1 and 1000"]),
+        (f"{HEAD}{RUN}recipe.epochs = -1\n", ["mine.toml", "run 'one'", "epochs must be between 0 and 1000"]),
         (f'{HEAD}{RUN}recipe.optimiser = "lion"\n', ["mine.toml", "run 'one'", "optimiser must be one of"]),
         (f'{HEAD}{RUN}recipe.groups = ["layer9"]\n', ["mine.toml", "run 'one'", "'layer9'"]),
         (f"{HEAD}[recipe]\nsize = 7\n{RUN}recipe.size = 64\n", ["mine.toml", "[recipe]", "size"]),

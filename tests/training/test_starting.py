@@ -17,6 +17,8 @@ from lungassist.training.recipe import Recipe
 from lungassist.training.starting import images_seen_before, start_folders, starting_model
 from tests.drawn import SMALL
 from tests.tiny import save_tiny_model
+from tests.training.runs import RECIPE as SMALL_RUN
+from tests.training.runs import resumed, run_of
 
 RECIPE = Recipe(architecture=SMALL, start="one,two", size=32)
 
@@ -67,3 +69,21 @@ def test_what_any_of_them_was_trained_on_counts(settings: Settings) -> None:
     assert images_seen_before(RECIPE, now, settings) == {"validation": 1, "test": 1}
     assert images_seen_before(replace(RECIPE, start="one"), now, settings) == {"validation": 0, "test": 1}
     assert images_seen_before(replace(RECIPE, start="scratch"), now, settings) == {}
+
+
+def test_a_soup_is_calibrated_and_evaluated_as_it_is(films: Path, tmp_path: Path) -> None:
+    """With 0 epochs the weights are the mean, and batch norm has the statistics of clean images."""
+    runs = [tmp_path / name for name in ("a", "b")]
+    for seed, run in enumerate(runs, 1):
+        run_of(run, films, replace(SMALL_RUN, epochs=1, seed=seed))
+    recipe = replace(SMALL_RUN, start=",".join(map(str, runs)), epochs=0)
+    card = run_of(tmp_path / "soup", films, recipe)
+    assert (card.training["epochs"], card.training["best_epoch"]) == (0, 0)
+    assert card.training["images_seen_by_start"] == {"validation": 0, "test": 0}
+    one, two, soup = (load_model(run / "model")[0].state_dict() for run in (*runs, tmp_path / "soup"))
+    for key, value in soup.items():
+        if key.endswith(("weight", "bias")):
+            torch.testing.assert_close(value, (one[key] + two[key]) / 2, rtol=2e-3, atol=2e-4)
+    norm = [key for key in soup if key.endswith("running_mean")][-1]  # the first comes after something linear
+    assert not torch.allclose(soup[norm], (one[norm] + two[norm]) / 2, rtol=1e-2), "measured afresh"
+    assert resumed(tmp_path / "soup").weights_sha256 == card.weights_sha256

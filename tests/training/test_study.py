@@ -208,7 +208,7 @@ def test_settings_are_set_where_they_exist(preset: Preset) -> None:
         (None, ["epoch=3"], "No run has a setting 'epoch'"),
         (None, ["epochs"], "KEY=VALUE"),
         (None, ["epochs=many"], "run 'first': epochs must be a whole number, not 'many'"),
-        (None, ["epochs=0"], "run 'first': epochs must be between 1 and 1000"),
+        (None, ["epochs=-1"], "run 'first': epochs must be between 0 and 1000"),
         (None, ["degrade=maybe"], "run 'first': degrade must be true or false"),
         (["regression"], ["epochs=3"], "No run has a setting 'epochs'"),
     ],
