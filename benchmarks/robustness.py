@@ -2,8 +2,8 @@
 
 Every test image is changed, written to a file in memory, read and prepared as triage does, and classified. Each line
 is paired with the images as they are: the same images, intervals by patient. `ordinary` changes are what practice
-brings; the others show where the end is. The images are those that are test in the model's own table of predictions,
-or all of the folder if it is not what the model was trained on.
+brings; the others show where the end is. The images are those of the split in the model's own table of predictions, or
+all of the folder, as test, if it is not what the model was trained on.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--data", type=Path, required=True, help="images as CLASS/images/* or CLASS/*")
     p.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
     p.add_argument("--model", metavar="NAME", help="a model in weights/ (default: the one that triage starts with)")
-    p.add_argument("--images", type=int, help="so many test images at most, drawn evenly (default all)")
+    p.add_argument("--images", type=int, help="so many of the images at most, drawn evenly (default all)")
+    p.add_argument(
+        "--split", choices=("validation", "test"), default="test", help="a choice rests on validation (default test)"
+    )
     p.add_argument("--only", nargs="+", metavar="NAME", choices=list(PERTURBATIONS), help="these changes")
     p.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     return p
@@ -91,6 +94,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "machine": machine(),
         "model": f"{classifier.card.name} {classifier.card.full_version}",
         "images": len(sample.labels),
+        "split": arguments.split,
         "as_they_are": _figures(base, classifier.classes),
         "changed": {name: line | _figures(measured[name], classifier.classes) for name, line in lines.items()},
         "worst_ordinary_points": min((line["points"] for line in lines.values() if line["ordinary"]), default=None),
@@ -99,7 +103,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _sample(arguments: argparse.Namespace, folder: Path, classifier: Classifier, settings: Settings) -> Sample:
     index = index_folder(arguments.data, arguments.metadata)
-    rows = _test_rows(index, folder, classifier.classes)
+    rows = _rows(index, folder, classifier.classes, arguments.split)
     wanted = 8 if arguments.quick else arguments.images
     if wanted and wanted < len(rows):
         rows = rows[np.linspace(0, len(rows) - 1, wanted).astype(int)]
@@ -116,13 +120,13 @@ def _sample(arguments: argparse.Namespace, folder: Path, classifier: Classifier,
     )
 
 
-def _test_rows(index: DatasetIndex, folder: Path, classes: Sequence[str]) -> NDArray[np.int64]:
+def _rows(index: DatasetIndex, folder: Path, classes: Sequence[str], split: str) -> NDArray[np.int64]:
     unknown = sorted(set(index.table["label"]) - set(classes))
     if unknown:
         raise UsageError(f"{index.root} has the class {unknown[0]!r}; the model knows {', '.join(classes)}.")
-    rows = np.flatnonzero(splits_for(index, folder).splits == "test")
+    rows = np.flatnonzero(splits_for(index, folder).splits == split)
     if not len(rows):
-        raise UsageError(f"None of the images of {index.root} is a test image of this model.")
+        raise UsageError(f"None of the images of {index.root} is a {split} image of this model.")
     return rows
 
 
@@ -172,7 +176,7 @@ def _percent(share: float) -> float | None:
 def _lines(result: dict[str, Any]) -> list[str]:
     base = result["as_they_are"]
     return [
-        f"{result['model']}, {result['images']:,} test images: accuracy {base['accuracy']} %, "
+        f"{result['model']}, {result['images']:,} {result['split']} images: accuracy {base['accuracy']} %, "
         f"COVID recall {base['covid_recall']} %, {base['contagious_called_normal']} contagious called Normal",
         *(
             f"{line['what']:<40} {line['accuracy']:6.2f} %  {line['points']:+6.2f} points "

@@ -21,6 +21,7 @@ from lungassist.phantom import phantom
 from lungassist.predict import Classifier
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
+from lungassist.training.presets import load_presets
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 BUNDLED = sorted(path.parent for path in WEIGHTS.glob("*/card.json"))
@@ -70,6 +71,19 @@ def same(recorded: Any, computed: Any, where: str) -> None:
 def test_all_were_judged_on_the_same_split() -> None:
     """Otherwise a pupil might have learnt a test image from its teacher, and no two models could be compared."""
     assert len({Card.read(folder / "card.json").split["sha256"] for folder in [*BUNDLED, *RECORDED]}) == 1
+
+
+def test_the_default_and_the_steps_towards_it_were_made_as_the_preset_says() -> None:
+    preset = load_presets()["bundled"]
+    name = (WEIGHTS / "DEFAULT").read_text(encoding="utf-8").strip()
+    assert preset.runs[-1].name == name
+    for run in preset.runs:
+        places = (WEIGHTS / run.name, WEIGHTS / "records" / "bundled" / run.name, WEIGHTS / "records" / run.name)
+        card = Card.read(next(place for place in places if place.is_dir()) / "card.json")
+        wanted, made = run.recipe.to_json(), dict(card.hyper_parameters)
+        for settings in (wanted, made):
+            del settings["workers"]  # which do not change the result
+        assert made == wanted, run.name
 
 
 def test_no_patient_is_in_two_splits(folder: Path) -> None:

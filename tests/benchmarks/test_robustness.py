@@ -92,3 +92,11 @@ def test_a_folder_with_another_class_is_refused_in_words(tmp_path: Path, capsys:
     with pytest.raises(SystemExit):
         robustness.main(["--data", str(tmp_path)])
     assert "'Tuberculosis'" in capsys.readouterr().err
+
+
+def test_another_split_is_judged_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a model was not trained on is test, all of it."""
+    folder = folder_of_phantoms(tmp_path / "phantoms")
+    with pytest.raises(SystemExit):
+        robustness.main(["--data", str(folder), "--split", "validation"])
+    assert "is a validation image of this model" in capsys.readouterr().err
