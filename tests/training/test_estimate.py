@@ -128,7 +128,7 @@ def test_wrong_usage(films: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     good = RunConfig("drawn", films, device="cpu", recipe=RECIPE).to_json()
     for values, status, words in (
         (BaselineConfig("drawn", films).to_json(), 2, "Only fine-tuning"),
-        ({**good, "recipe": {"epochs": 0}}, 2, "epochs must be between"),
+        ({**good, "recipe": {"epochs": -1}}, 2, "epochs must be between"),
         ({**good, "format": 1}, 1, "another version"),
         ({**good, "data": str(tmp_path / "nowhere")}, 1, "is not a folder"),
     ):
