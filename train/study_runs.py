@@ -179,8 +179,8 @@ def _with_paths(recipe: Recipe, places: Mapping[str, Path]) -> Recipe:
     def path_of(name: str) -> str:
         return str(places[name].absolute()) if name in places else name
 
-    start = ",".join(path_of(name.strip()) for name in recipe.start.split(","))
-    return replace(recipe, start=start, teachers=tuple(path_of(name) for name in recipe.teachers))
+    start = ",".join(map(path_of, recipe.starts))
+    return replace(recipe, start=start or recipe.start, teachers=tuple(path_of(name) for name in recipe.teachers))
 
 
 def prepare(runs: Sequence[StudyRun]) -> None:

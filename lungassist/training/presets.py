@@ -65,7 +65,7 @@ class Preset:
         """The runs further up that `run` starts from or has for teachers."""
         if not isinstance(run.recipe, Recipe):
             return ()
-        named = {*(name.strip() for name in run.recipe.start.split(",")), *run.recipe.teachers}
+        named = {*run.recipe.starts, *run.recipe.teachers}
         earlier = takewhile(lambda other: other.name != run.name, self.runs)
         return tuple(other.name for other in earlier if other.name in named)
 

@@ -193,6 +193,11 @@ class Recipe:
         return _SETTINGS
 
     @property
+    def starts(self) -> tuple[str, ...]:
+        """The names and paths in `start`; more than one stands for the mean of their weights."""
+        return tuple(name.strip() for name in self.start.split(",") if name.strip())
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """What the images go through."""
         return Preprocessing.named(self.normalisation, size=self.size, enhancement=self.enhancement)

@@ -66,8 +66,7 @@ def start_folders(recipe: Recipe, settings: Settings) -> list[Path]:
     Raises:
         UsageError: there is none, or nothing at one of them.
     """
-    names = [name.strip() for name in recipe.start.split(",")]
-    return [_start_at(name, settings) for name in names if name] or [_start_at(recipe.start, settings)]
+    return [_start_at(name, settings) for name in recipe.starts or (recipe.start,)]
 
 
 def _start_at(name: str, settings: Settings) -> Path:

@@ -94,7 +94,7 @@ def test_a_folder_with_another_class_is_refused_in_words(tmp_path: Path, capsys:
     assert "'Tuberculosis'" in capsys.readouterr().err
 
 
-def test_another_split_is_judged_where_there_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_split_that_a_folder_does_not_have_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What a model was not trained on is test, all of it."""
     folder = folder_of_phantoms(tmp_path / "phantoms")
     with pytest.raises(SystemExit):

@@ -142,7 +142,7 @@ def images(count: int, seed: int) -> LabelledImages:
 
 
 def test_labels_that_are_noise_are_not_learnt_where_the_teacher_decides(settings: Settings) -> None:
-    """With all of the loss the teacher's, other labels change nothing; with none of it they do."""
+    """With all of the loss the teacher's, other labels change nothing; with half of it they do."""
     save(settings, "one")
 
     def trained(share: float, turn: int) -> torch.Tensor:
