@@ -1,7 +1,9 @@
 """Batch norm's statistics, measured afresh on images as they come.
 
 While a network trains, its batch norm sees augmented images: darker, noisier, partly covered. The statistics that it
-gathers from them do not fit the clean images that a reader sends.
+gathers from them do not fit the clean images that a reader sends. But a network may lean on the statistics of clean
+images so much that a little noise, which changes them, changes its mind; then those of the images that it trains on,
+held while it does, are the better ones.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from lungassist.preprocess import to_batch
+from lungassist.training.augment import augment_batch
 from lungassist.training.pixels import Images, taken
 from lungassist.training.processes import own_batch_norm
 from lungassist.training.recipe import Recipe
@@ -34,6 +37,20 @@ def with_clean_statistics(model: nn.Module, images: torch.Tensor | Images, recip
         images: `(N, S, S)` uint8 training images, not augmented; a sample of them is used, the same at every call.
         recipe: says how they are prepared and in which precision the network runs.
     """
+    return _measured(model, images, recipe, changed=False)
+
+
+def with_training_statistics(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe) -> nn.Module:
+    """As `with_clean_statistics`, but of images that are changed as in training, each once.
+
+    Args:
+        model, images: as there.
+        recipe: says how they are changed too; its seed gives the same changes at every call.
+    """
+    return _measured(model, images, recipe, changed=True)
+
+
+def _measured(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, *, changed: bool) -> nn.Module:
     settled = copy.deepcopy(model).eval()
     own_batch_norm(settled)  # several processes show themselves the same images
     layers = [m for m in settled.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
@@ -43,19 +60,21 @@ def with_clean_statistics(model: nn.Module, images: torch.Tensor | Images, recip
         layer.momentum = None  # torch's word for the plain mean over batches
         layer.train()
     if layers:
-        _show(settled, images, recipe)
+        _show(settled, images, recipe, changed)
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
     return settled.eval()
 
 
-def _show(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe) -> None:
+def _show(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, changed: bool) -> None:
     generator = torch.Generator().manual_seed(recipe.seed)
     chosen = torch.randperm(len(images), generator=generator)[:_SAMPLE]
     device = next(model.parameters()).device
+    random = torch.Generator(device).manual_seed(recipe.seed)
     for first in range(0, len(chosen), _BATCH):
         if first and first + 1 == len(chosen):
             break  # a last batch of a single image has no variance
-        batch = to_batch(taken(images, chosen[first : first + _BATCH], device), recipe.preprocessing)
+        shown = taken(images, chosen[first : first + _BATCH], device)
+        batch = augment_batch(shown, recipe, random) if changed else to_batch(shown, recipe.preprocessing)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             model(batch.contiguous(memory_format=torch.channels_last))

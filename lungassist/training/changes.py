@@ -100,7 +100,7 @@ def draw_changes(recipe: Recipe, count: int, side: int, generator: torch.Generat
     if strength:
         gamma, contrast, brightness = (draw.uniform(-strength, strength) for _ in range(3))
         exposure = torch.stack([gamma.exp(), contrast + 1, brightness / 2], dim=1)
-    return Changes(matrix, exposure, _degradation(side, draw) if recipe.degrade else None)
+    return Changes(matrix, exposure, _degradation(side, draw, recipe.noise) if recipe.degrade else None)
 
 
 class _Draw:
@@ -132,13 +132,13 @@ def _matrix(recipe: Recipe, draw: _Draw) -> torch.Tensor:
     return torch.stack([first, second], dim=1)
 
 
-def _degradation(side: int, draw: _Draw) -> Degradation:
+def _degradation(side: int, draw: _Draw, noisy: float) -> Degradation:
     pick = draw.uniform(0, 1)
     larger = side + NOISE_MARGIN
     return Degradation(
         coarse=pick < 0.3,
         coarseness=float(torch.rand(1, generator=draw.generator, device=draw.generator.device)) * 0.5 + 0.4,
-        spread=draw.uniform(0, 0.06) * (pick > 0.6),
+        spread=draw.uniform(0, 0.06) * (pick >= 1 - noisy),
         noise=torch.randn(larger, larger, generator=draw.generator, device=draw.generator.device),
         down=draw.offset(NOISE_MARGIN + 1),
         right=draw.offset(NOISE_MARGIN + 1),

@@ -15,7 +15,7 @@ from torch.nn import functional
 from lungassist.errors import TrainingError
 from lungassist.training import selection
 from lungassist.training.augment import augment_batch
-from lungassist.training.batch_norm import with_clean_statistics
+from lungassist.training.batch_norm import with_clean_statistics, with_training_statistics
 from lungassist.training.judge import judge
 from lungassist.training.optimisation import class_weights_of
 from lungassist.training.pixels import LabelledImages
@@ -45,7 +45,7 @@ def fit(
 ) -> Iterator[EpochFigures]:
     """Train from where `state` is, yielding after every epoch; a checkpoint taken at any step resumes exactly.
 
-    With 0 epochs nothing is yielded; what is kept is the start with the statistics of clean images.
+    With 0 epochs nothing is yielded; what is kept is the start, its batch norm measured.
 
     Args:
         state: from `start`, possibly restored; changed in place.
@@ -61,15 +61,17 @@ def fit(
     """
     fabric = fabric or launch(next(state.model.parameters()).device, recipe.precision)
     names = classes or tuple(str(i) for i in range(int(train.labels.max()) + 1))
+    if _holds_statistics(recipe) and not state.epoch and not state.step:
+        _hold_statistics(state, train, recipe)
     if not recipe.epochs:
-        state.best_weights = _copied(with_clean_statistics(state.kept, train.images, recipe))
+        state.best_weights = _copied(_as_read(state, train, recipe))
     while state.epoch < recipe.epochs and not _is_stale(state, recipe):
         began, before = time.monotonic(), state.seconds
         if not state.step:
             state.learning_rate = float(state.optimiser.param_groups[0]["lr"])
         _epoch(state, train, recipe, fabric, len(names), report, teachers)
         trained = time.monotonic() - began + before
-        judged = with_clean_statistics(state.kept, train.images, recipe)
+        judged = _as_read(state, train, recipe)
         verdict = judge(judged, validation, recipe, names, fabric)
         train_loss, train_accuracy, seen = _totals(state, fabric)
         figures = EpochFigures(
@@ -85,6 +87,24 @@ def fit(
         )
         _finish(state, figures, judged, recipe)
         yield figures
+
+
+def _holds_statistics(recipe: Recipe) -> bool:
+    return recipe.batch_norm == "held"
+
+
+def _hold_statistics(state: FitState, train: LabelledImages, recipe: Recipe) -> None:
+    statistics = with_training_statistics(state.kept, train.images, recipe).state_dict()
+    state.model.load_state_dict(statistics)
+    if state.averaged:
+        state.averaged.module.load_state_dict(statistics)
+
+
+def _as_read(state: FitState, train: LabelledImages, recipe: Recipe) -> nn.Module:
+    """The network as a reader would get it."""
+    if _holds_statistics(recipe):
+        return state.kept.eval()  # other statistics than those that it was trained with would make it another one
+    return with_clean_statistics(state.kept, train.images, recipe)
 
 
 def _totals(state: FitState, fabric: Fabric) -> tuple[float, float, int]:
@@ -130,7 +150,7 @@ def _epoch(
     steps = steps_in_epoch(len(order), recipe.batch_size, fabric.world_size)
     generator = torch.Generator(device)
     buffer = _buffer(min(recipe.batch_size, len(order)), recipe.size, device)
-    _set_modes(state.model)
+    _set_modes(state.model, recipe)
     while state.step < steps:
         batch = order[state.step * recipe.batch_size : (state.step + 1) * recipe.batch_size]
         # By epoch and step: one after a resume draws what it would have drawn without the interruption.
@@ -213,9 +233,12 @@ def _refuse_no_number(loss: torch.Tensor, state: FitState, recipe: Recipe) -> No
         )
 
 
-def _set_modes(model: nn.Module) -> None:
-    """Training mode, but frozen batch norm keeps its statistics."""
+def _set_modes(model: nn.Module, recipe: Recipe) -> None:
+    """Training mode, but held or frozen batch norm keeps its statistics."""
     model.train()
+    held = _holds_statistics(recipe)
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.weight is not None and not module.weight.requires_grad:
+        if isinstance(module, nn.BatchNorm2d) and (
+            held or (module.weight is not None and not module.weight.requires_grad)
+        ):
             module.eval()

@@ -28,9 +28,11 @@ _LABELS: Final = {
     "teachers": "Teachers",
     "distillation": "Share of the teachers",
     "averaging": "Averaging of weights",
+    "batch_norm": "Batch norm's statistics",
     "flip": "Mirror left to right",
     "rotation": "Rotation (degrees)",
     "degrade": "Blur, noise and markers",
+    "noise": "Share of noisy images",
     "split_seed": "Seed of the split",
     "split": "Split",
     "duplicates_together": "Duplicates in one split",
@@ -52,6 +54,7 @@ _WORDS: Final = {
         "laplace": "Laplace",
     },
     "normalisation": {"radiograph": "Radiograph", "imagenet": "ImageNet"},
+    "batch_norm": {"batches": "Of each batch", "held": "Measured once, held"},
     "class_weights": {"none": "None", "balanced": "Balanced", "sqrt": "Root of balanced"},
 }
 

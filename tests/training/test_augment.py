@@ -94,6 +94,15 @@ def test_degrading_spares_some_images_and_covers_others() -> None:
     assert (changed == 255).flatten(1).any(1).float().mean() > 0.1
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.7, 1.0])
+def test_so_many_of_the_images_get_noise(share: float) -> None:
+    grey = torch.full((400, 32, 32), 128, dtype=torch.uint8)
+    changed = augmented(replace(STILL, degrade=True, noise=share), batch=grey)
+    uneven = (changed - changed.flatten(1).median(dim=1).values.view(-1, 1, 1)).abs() > 0.01
+    noisy = uneven.flatten(1).float().mean(dim=1) > 0.5  # a box covers less, and a coarse image of one grey stays it
+    assert noisy.float().mean() == pytest.approx(share, abs=0.08)
+
+
 FLIP_AND_ROTATE = replace(STILL, flip=True, rotation=15)
 
 

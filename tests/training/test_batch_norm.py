@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,8 @@ from torch import nn
 
 from lungassist.models.registry import build
 from lungassist.preprocess import to_batch
-from lungassist.training.batch_norm import with_clean_statistics
+from lungassist.training.augment import augment_batch
+from lungassist.training.batch_norm import with_clean_statistics, with_training_statistics
 from lungassist.training.recipe import Recipe
 
 RECIPE = Recipe(architecture="resnet18", start="scratch", size=32)
@@ -42,10 +46,26 @@ def test_the_first_layer_gets_the_mean_and_variance_of_what_it_sees(network: nn.
     assert first.momentum == 0.1
 
 
-def test_the_network_itself_is_left_alone_and_the_result_repeats(network: nn.Module, images: torch.Tensor) -> None:
+def test_or_of_what_it_sees_in_training(network: nn.Module, images: torch.Tensor) -> None:
+    recipe = replace(RECIPE, noise=1.0, exposure=0.6)
+    first = with_training_statistics(network, images[:64], recipe).get_submodule("bn1")
+    with torch.no_grad():
+        order = torch.randperm(64, generator=torch.Generator().manual_seed(recipe.seed))
+        changed = augment_batch(images[order], recipe, torch.Generator().manual_seed(recipe.seed))
+        seen = network.get_submodule("conv1")(changed)
+    torch.testing.assert_close(first.running_mean, seen.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(first.running_var, seen.var(dim=(0, 2, 3)), rtol=2e-2, atol=1e-4)
+    clean = with_clean_statistics(network, images[:64], recipe).get_submodule("bn1")
+    assert not torch.allclose(first.running_var, clean.running_var, rtol=0.05)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("measured", [with_clean_statistics, with_training_statistics])
+def test_the_network_itself_is_left_alone_and_the_result_repeats(
+    network: nn.Module, images: torch.Tensor, measured: Callable[..., nn.Module]
+) -> None:
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    once = with_clean_statistics(network, images, RECIPE).state_dict()
-    again = with_clean_statistics(network, images, RECIPE).state_dict()
+    once = measured(network, images, RECIPE).state_dict()
+    again = measured(network, images, RECIPE).state_dict()
     for key, value in network.state_dict().items():
         assert torch.equal(value, before[key])
         assert torch.equal(once[key], again[key])

@@ -11,7 +11,7 @@ import torch
 
 from lungassist.errors import TrainingError
 from lungassist.models.registry import build
-from lungassist.training.batch_norm import with_clean_statistics
+from lungassist.training.batch_norm import with_clean_statistics, with_training_statistics
 from lungassist.training.fit import fit
 from lungassist.training.judge import judge
 from lungassist.training.optimisation import optimiser_of, schedule_of
@@ -110,6 +110,22 @@ def test_what_is_frozen_does_not_change_and_its_batch_norm_is_held() -> None:
                 assert not torch.equal(value, before[key])
     key = "features.0.1.num_batches_tracked"
     assert torch.equal(state.model.state_dict()[key], before[key])
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.5])
+def test_held_batch_norm_keeps_the_statistics_of_changed_images_throughout(averaging: float) -> None:
+    recipe = replace(RECIPE, batch_norm="held", averaging=averaging)
+    state = begun(recipe)
+    measured = with_training_statistics(state.model, data(18).images, recipe).state_dict()
+    before = {key: value.clone() for key, value in state.model.state_dict().items()}
+    figures = list(fit(state, data(18), data(6, 2), recipe))
+    statistics = [key for key in measured if key.endswith(("running_mean", "running_var"))]
+    assert any(not torch.equal(measured[key], before[key]) for key in statistics), "nothing was measured"
+    for held in (state.model.state_dict(), state.kept.state_dict(), state.best_weights):
+        assert all(torch.equal(held[key], measured[key]) for key in statistics)
+    assert not torch.equal(state.kept.state_dict()["features.0.1.weight"], before["features.0.1.weight"])
+    verdict = judge(state.kept.eval(), data(6, 2), recipe, ("dark", "bright"))
+    assert (verdict.loss, verdict.accuracy) == (figures[-1].validation_loss, figures[-1].validation_accuracy)
 
 
 def test_without_frozen_groups_everything_changes() -> None:

@@ -43,9 +43,13 @@ def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("groups", [("all",), ("layer4", "fc")])
-def test_two_processes_find_the_figures_of_one(films: Path, tmp_path: Path, groups: tuple[str, ...]) -> None:
-    recipe = replace(TOGETHER, groups=groups)
+@pytest.mark.parametrize(
+    ("groups", "batch_norm"), [(("all",), "batches"), (("layer4", "fc"), "batches"), (("all",), "held")]
+)
+def test_two_processes_find_the_figures_of_one(
+    films: Path, tmp_path: Path, groups: tuple[str, ...], batch_norm: str
+) -> None:
+    recipe = replace(TOGETHER, groups=groups, batch_norm=batch_norm)
     run_of(tmp_path / "one", films, recipe)
     RunDirectory(tmp_path / "two").prepare(config_of(films, recipe))
     done = torchrun("-m", "train.finetune", "--resume", str(tmp_path / "two"))

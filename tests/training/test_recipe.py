@@ -72,6 +72,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         teachers=("one", "runs/other"),
         distillation=0.4,
         averaging=0.9,
+        batch_norm="held",
         precision="bfloat16",
         seed=9,
         workers=2,
@@ -87,6 +88,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         scale=0.02,
         exposure=0.03,
         degrade=False,
+        noise=0.2,
     )
     options = [*REQUIRED, "--model", "alexnet", "--groups", "middle,classifier", "--no-flip", "--no-degrade"]
     options += ["--no-duplicates-together", "--teachers", "one,runs/other"]

@@ -98,11 +98,9 @@ def test_two_epochs_a_signal_and_a_resume_are_four_epochs_straight(
     assert not [path.name for path in run_dir.rglob(".*") if path.name != ".lock"]
 
 
-@pytest.mark.parametrize("at", [1, 4, 5, 7, 13])
-def test_a_run_that_ended_in_mid_epoch_goes_on_exactly(straight: Path, films: Path, tmp_path: Path, at: int) -> None:
-    """Whatever the step: the first, before the last of an epoch, the last, the first of the next."""
-    stop, run = StopRequest(), RunDirectory(tmp_path / "run")
-    run.prepare(config_of(films, LONG))
+def interrupted(run: RunDirectory, at: int) -> None:
+    """Carry out a run that is asked to stop at that step."""
+    stop = StopRequest()
     asked = iter(range(1, 100))
 
     class StopsAtStep(StopRequest):
@@ -117,10 +115,28 @@ def test_a_run_that_ended_in_mid_epoch_goes_on_exactly(straight: Path, films: Pa
         patched.setattr("lungassist.training.reporter.Reporter.step", count)
         with pytest.raises(CancelledError):
             resumed(run.path, stop=StopsAtStep())
+
+
+@pytest.mark.parametrize("at", [1, 4, 5, 7, 13])
+def test_a_run_that_ended_in_mid_epoch_goes_on_exactly(straight: Path, films: Path, tmp_path: Path, at: int) -> None:
+    """Whatever the step: the first, before the last of an epoch, the last, the first of the next."""
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(config_of(films, LONG))
+    interrupted(run, at)
     checkpoint = torch.load(run.checkpoints / "last.ckpt", weights_only=True)
     assert checkpoint["epoch"] * 5 + checkpoint["step"] == at
     resumed(run.path)
     assert_same_run(straight, run.path)
+
+
+def test_held_batch_norm_is_not_measured_again(films: Path, tmp_path: Path) -> None:
+    recipe = replace(LONG, epochs=2, batch_norm="held")
+    run_of(tmp_path / "straight", films, recipe)
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(config_of(films, recipe))
+    interrupted(run, 2)
+    resumed(run.path)
+    assert_same_run(tmp_path / "straight", run.path)
 
 
 def test_where_a_checkpoint_costs_more_than_an_epoch_the_last_epoch_is_kept(
