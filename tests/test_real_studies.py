@@ -68,7 +68,9 @@ def test_the_format_does_not_change_the_finding(
     for path, _ in studies[::3]:
         answers = probabilities(classifier, formats_of(path, tmp_path))
         for name, answer in answers.items():
-            assert np.abs(answer - answers["original"]).max() < 0.05, (path.name, name)
+            # JPEG changes the image, and a study between two classes may lean a little more to one of them.
+            farthest = 0.1 if name == "jpeg" else 0.005
+            assert np.abs(answer - answers["original"]).max() < farthest, (path.name, name)
 
 
 def test_most_studies_are_found_to_be_what_they_are_labelled(
