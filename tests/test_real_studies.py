@@ -71,6 +71,7 @@ def test_the_format_does_not_change_the_finding(
             # JPEG changes the image, and a study between two classes may lean a little more to one of them.
             farthest = 0.1 if name == "jpeg" else 0.005
             assert np.abs(answer - answers["original"]).max() < farthest, (path.name, name)
+            assert answer.argmax() == answers["original"].argmax(), (path.name, name)
 
 
 def test_most_studies_are_found_to_be_what_they_are_labelled(

@@ -65,7 +65,7 @@ class Estimate:
         device: cpu or cuda.
         images: that it trains on.
         images_per_second: in training.
-        seconds_per_epoch: training, clean batch-norm statistics and validation.
+        seconds_per_epoch: training, clean batch-norm statistics unless they are held, and validation.
         seconds: all epochs (early stopping may end sooner) and the final predictions; images are in the cache.
         peak_memory_bytes: of the process on the CPU, of its tensors on a GPU; None where it cannot be measured.
         trained_share: of the network's parameters, in [0, 1].
@@ -139,7 +139,8 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
     a_step = training.seconds_at(min(recipe.batch_size, images))
     trained = a_step * images / min(recipe.batch_size, images)
     cleaned = cleaning.seconds_at(min(images, _CLEAN_SAMPLE)) if _has_trained_batch_norm(model, recipe) else 0.0
-    epoch = trained + cleaned + _judged(judging, images * _VALIDATION)
+    once = recipe.batch_norm == "held" or not recipe.epochs
+    epoch = trained + _judged(judging, images * _VALIDATION) + (0.0 if once else cleaned)
     peak = max(training.peak_at(recipe.batch_size), judging.peak_at(min(_JUDGED_AT_ONCE, images * _ALL))) + _resident(
         recipe, images, place
     )
@@ -149,7 +150,7 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
         images=images,
         images_per_second=round(images / trained, 3),
         seconds_per_epoch=round(epoch, 3),
-        seconds=round(epoch * recipe.epochs + _judged(judging, images * _ALL), 3),
+        seconds=round(epoch * recipe.epochs + _judged(judging, images * _ALL) + (cleaned if once else 0.0), 3),
         peak_memory_bytes=int(peak) if min(training.peaks) else None,
         trained_share=round(
             sum(shares[group] for group in group_names(architecture(recipe.architecture), recipe.groups)), 6

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_trained_batch_norm_costs_a_look_at_clean_images(monkeypatch: pytest.Mon
     whole, few = (estimate(replace(RECIPE, batch_size=100), images, "cpu") for images in (8000, 800))
     assert few.seconds_per_epoch == pytest.approx(8 * 1.5 + 100 * 0.002 + 800 * 0.002)
     assert whole.seconds_per_epoch == pytest.approx(80 * 1.5 + 1000 * 0.002 + 2048 * 0.002), "of a sample at most"
+
+
+@pytest.mark.usefixtures("known")
+@pytest.mark.parametrize("changes", [{"batch_norm": "held"}, {"epochs": 0, "start": "a-model"}])
+def test_what_is_measured_once_costs_one_look(monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
+    monkeypatch.setattr(module, "_has_trained_batch_norm", lambda *given: True)
+    recipe = replace(RECIPE, batch_size=100, **changes)
+    found = estimate(recipe, 800, "cpu")
+    assert found.seconds_per_epoch == pytest.approx(8 * 1.5 + 100 * 0.002)
+    expected = recipe.epochs * found.seconds_per_epoch + 1000 * 0.002 + 800 * 0.002
+    assert found.seconds == pytest.approx(expected)
 
 
 @pytest.mark.usefixtures("known")
