@@ -95,7 +95,7 @@ def test_a_table_from_elsewhere_joins_the_others(url: str, tmp_path: Path, brows
     browser_page.goto(url)
     browser_page.get_by_role("button", name="Add").click(timeout=60_000)
     browser_page.set_input_files("input[type=file]", theirs)
-    browser_page.get_by_role("button", name="Remove theirs").wait_for()
+    browser_page.get_by_role("button", name="Remove theirs", exact=True).wait_for()
     browser_page.keyboard.press("Escape")
     browser_page.get_by_test_id("stMultiSelect").get_by_text("theirs", exact=True).wait_for()
     browser_page.get_by_role("tab", name="Head to head").click()
