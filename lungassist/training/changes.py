@@ -129,7 +129,18 @@ def _matrix(recipe: Recipe, draw: _Draw) -> torch.Tensor:
     right, down = (draw.uniform(-2 * recipe.shift, 2 * recipe.shift) for _ in range(2))
     first = torch.stack([angle.cos() / width, -angle.sin() / height, right], dim=1)
     second = torch.stack([angle.sin() / width, angle.cos() / height, down], dim=1)
-    return torch.stack([first, second], dim=1)
+    matrix = torch.stack([first, second], dim=1)
+    return _cropped(matrix, recipe.crop, draw) if recipe.crop else matrix
+
+
+def _cropped(matrix: torch.Tensor, most: float, draw: _Draw) -> torch.Tensor:
+    """`matrix`, seen through a window that lies anywhere within the result."""
+    cut = draw.uniform(0, most) * draw.chance(0.5)
+    right, down = (cut * draw.uniform(-1, 1) for _ in range(2))
+    turned, moved = matrix[:, :, :2], matrix[:, :, 2]
+    # Written out: a product of matrices may round a part of the batch otherwise than the whole.
+    moved = turned[:, :, 0] * right.unsqueeze(1) + turned[:, :, 1] * down.unsqueeze(1) + moved
+    return torch.cat([turned * (1 - cut).view(-1, 1, 1), moved.unsqueeze(2)], dim=2)
 
 
 def _degradation(side: int, draw: _Draw, noisy: float) -> Degradation:

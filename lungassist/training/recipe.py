@@ -160,14 +160,21 @@ class Recipe:
     batch_norm: str = _setting(
         "batches",
         "Loss",
-        "Statistics of batch norm while training: batches (each batch's own), or held (measured on training images, "
-        "changed as in training, before the first step, and kept: training then sees the network that a reader gets).",
+        "Statistics of batch norm: batches (each batch's own while training, then those of clean training images), or "
+        "held (measured on changed training images before the first step and held while training, then measured again "
+        "in the same way for the weights that are kept: a short fine-tuning that bears noise better).",
         choices=("batches", "held"),
     )
     flip: bool = _setting(True, "Augmentation", "Mirror half of the images left to right, as the paper does.")
     rotation: float = _setting(10.0, "Augmentation", "Rotate by up to so many degrees either way.", span=(0, 45))
     shift: float = _setting(0.06, "Augmentation", "Move by up to this share of the side.", span=(0, 0.3))
     scale: float = _setting(0.12, "Augmentation", "Enlarge or shrink by up to this share.", span=(0, 0.5))
+    crop: float = _setting(
+        0.0,
+        "Augmentation",
+        "Cut up to this share of the side off half of the images, as a close film does.",
+        span=(0, 0.5),
+    )
     exposure: float = _setting(0.3, "Augmentation", "Change brightness, contrast and gamma by so much.", span=(0, 0.9))
     degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")
     noise: float = _setting(

@@ -31,6 +31,7 @@ _LABELS: Final = {
     "batch_norm": "Batch norm's statistics",
     "flip": "Mirror left to right",
     "rotation": "Rotation (degrees)",
+    "crop": "Cut off (share of the side)",
     "degrade": "Blur, noise and markers",
     "noise": "Share of noisy images",
     "split_seed": "Seed of the split",
@@ -54,7 +55,7 @@ _WORDS: Final = {
         "laplace": "Laplace",
     },
     "normalisation": {"radiograph": "Radiograph", "imagenet": "ImageNet"},
-    "batch_norm": {"batches": "Of each batch", "held": "Measured once, held"},
+    "batch_norm": {"batches": "Of each batch", "held": "Of changed images, held"},
     "class_weights": {"none": "None", "balanced": "Balanced", "sqrt": "Root of balanced"},
 }
 

@@ -12,8 +12,8 @@ from lungassist.training.augment import augment, augment_batch, change_on_device
 from lungassist.training.changes import draw_changes
 from lungassist.training.recipe import Recipe
 
-STRONG = Recipe(architecture="resnet18", size=64, rotation=20, shift=0.1, scale=0.2, exposure=0.5)
-STILL = replace(STRONG, flip=False, rotation=0, shift=0, scale=0, exposure=0, degrade=False)
+STRONG = Recipe(architecture="resnet18", size=64, rotation=20, shift=0.1, scale=0.2, crop=0.2, exposure=0.5)
+STILL = replace(STRONG, flip=False, rotation=0, shift=0, scale=0, crop=0, exposure=0, degrade=False)
 
 
 def images(count: int = 16) -> torch.Tensor:
@@ -77,6 +77,23 @@ def test_a_shift_moves_by_no_more_than_its_share() -> None:
     for moved in (down, right):
         assert moved.abs().max() <= 6.5
         assert moved.std() > 2
+
+
+def test_half_of_the_images_are_cut_as_a_close_film_is() -> None:
+    """A ramp's first and last value in a row or column say where the window begins and how wide it is."""
+    side, cut = 64, 0.3
+    ramp = torch.arange(side).mul(3).to(torch.uint8)
+    for batch, other in (((ramp.repeat(400, side, 1)), 1), (ramp.view(-1, 1).repeat(400, 1, side), 2)):
+        seen = augmented(replace(STILL, crop=cut), batch=batch).mean(dim=other) / 3  # places in the image
+        width = (seen[:, -2] - seen[:, 1]) / (side - 3)
+        begins, ends = seen[:, 1] - 1, side - 2 - seen[:, -2]
+        whole = (width - 1).abs() < 1e-3
+        assert 0.4 < whole.float().mean() < 0.6
+        assert 1 - cut - 0.01 <= width.min() < 1 - 0.9 * cut
+        assert min(begins.min(), ends.min()) > -0.7, "nothing from beyond the edge comes in"
+        begins, ends = begins[~whole], ends[~whole]
+        assert begins.mean() == pytest.approx(float(ends.mean()), abs=1)
+        assert min(begins.std(), ends.std()) > 2, "the window lies anywhere"
 
 
 def test_every_image_is_changed_in_its_own_way() -> None:

@@ -86,6 +86,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         rotation=1.0,
         shift=0.01,
         scale=0.02,
+        crop=0.04,
         exposure=0.03,
         degrade=False,
         noise=0.2,
