@@ -25,7 +25,7 @@ from lungassist.device import choose_device
 from lungassist.errors import TrainingError, UsageError
 from lungassist.models.registry import architecture, build, group_names, parameter_shares, parameters_of
 from lungassist.settings import Settings
-from lungassist.training.batch_norm import with_clean_statistics, with_training_statistics
+from lungassist.training.batch_norm import with_clean_statistics
 from lungassist.training.failures import is_out_of_memory
 from lungassist.training.fit import fit
 from lungassist.training.judge import judge
@@ -65,7 +65,7 @@ class Estimate:
         device: cpu or cuda.
         images: that it trains on.
         images_per_second: in training.
-        seconds_per_epoch: training, measuring batch norm's statistics, and validation.
+        seconds_per_epoch: training, clean batch-norm statistics unless they are held, and validation.
         seconds: all epochs (early stopping may end sooner) and the final predictions; images are in the cache.
         peak_memory_bytes: of the process on the CPU, of its tensors on a GPU; None where it cannot be measured.
         trained_share: of the network's parameters, in [0, 1].
@@ -139,8 +139,8 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
     a_step = training.seconds_at(min(recipe.batch_size, images))
     trained = a_step * images / min(recipe.batch_size, images)
     cleaned = cleaning.seconds_at(min(images, _CLEAN_SAMPLE)) if _has_trained_batch_norm(model, recipe) else 0.0
-    epoch = trained + _judged(judging, images * _VALIDATION) + cleaned
-    beside = cleaned if recipe.batch_norm == "held" or not recipe.epochs else 0.0  # before the first step
+    once = recipe.batch_norm == "held" or not recipe.epochs
+    epoch = trained + _judged(judging, images * _VALIDATION) + (0.0 if once else cleaned)
     peak = max(training.peak_at(recipe.batch_size), judging.peak_at(min(_JUDGED_AT_ONCE, images * _ALL))) + _resident(
         recipe, images, place
     )
@@ -150,7 +150,7 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
         images=images,
         images_per_second=round(images / trained, 3),
         seconds_per_epoch=round(epoch, 3),
-        seconds=round(epoch * recipe.epochs + _judged(judging, images * _ALL) + beside, 3),
+        seconds=round(epoch * recipe.epochs + _judged(judging, images * _ALL) + (cleaned if once else 0.0), 3),
         peak_memory_bytes=int(peak) if min(training.peaks) else None,
         trained_share=round(
             sum(shares[group] for group in group_names(architecture(recipe.architecture), recipe.groups)), 6
@@ -165,15 +165,14 @@ def _judged(judging: _Costs, images: float) -> float:
 def _measured(
     model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None
 ) -> tuple[_Costs, _Costs, _Costs]:
-    """Costs of a step, of judging and of measuring batch norm's statistics."""
+    """Costs of a step, of judging and of clean statistics."""
     device, steps = fabric.device, _StepTimer(model, recipe, fabric, teachers)
-    with_statistics = with_training_statistics if recipe.batch_norm == "held" else with_clean_statistics
 
     def judging(count: int) -> float:
         return _timed(lambda: judge(model, _images(count, recipe), recipe, CLASSES, fabric), device)
 
     def cleaning(count: int) -> float:
-        return _timed(lambda: with_statistics(model, _images(count, recipe).images, recipe), device)
+        return _timed(lambda: with_clean_statistics(model, _images(count, recipe).images, recipe), device)
 
     small = _SMALL[device.type]
     judging(small)  # sets things up

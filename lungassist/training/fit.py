@@ -61,7 +61,7 @@ def fit(
     """
     fabric = fabric or launch(next(state.model.parameters()).device, recipe.precision)
     names = classes or tuple(str(i) for i in range(int(train.labels.max()) + 1))
-    if _holds_statistics(recipe) and recipe.epochs and not state.epoch and not state.step:
+    if _holds_statistics(recipe) and not state.epoch and not state.step:
         _hold_statistics(state, train, recipe)
     if not recipe.epochs:
         state.best_weights = _copied(_as_read(state, train, recipe))
@@ -103,8 +103,7 @@ def _hold_statistics(state: FitState, train: LabelledImages, recipe: Recipe) -> 
 def _as_read(state: FitState, train: LabelledImages, recipe: Recipe) -> nn.Module:
     """The network as a reader would get it."""
     if _holds_statistics(recipe):
-        # What was held belongs to the weights as they were before the first step.
-        return with_training_statistics(state.kept, train.images, recipe)
+        return state.kept.eval()  # other statistics than those that it was trained with would make it another one
     return with_clean_statistics(state.kept, train.images, recipe)
 
 

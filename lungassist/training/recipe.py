@@ -160,9 +160,8 @@ class Recipe:
     batch_norm: str = _setting(
         "batches",
         "Loss",
-        "Statistics of batch norm: batches (each batch's own while training, then those of clean training images), or "
-        "held (measured on changed training images before the first step and held while training, then measured again "
-        "in the same way for the weights that are kept: a short fine-tuning that bears noise better).",
+        "Statistics of batch norm while training: batches (each batch's own), or held (measured on training images, "
+        "changed as in training, before the first step, and kept: training then sees the network that a reader gets).",
         choices=("batches", "held"),
     )
     flip: bool = _setting(True, "Augmentation", "Mirror half of the images left to right, as the paper does.")

@@ -55,7 +55,7 @@ _WORDS: Final = {
         "laplace": "Laplace",
     },
     "normalisation": {"radiograph": "Radiograph", "imagenet": "ImageNet"},
-    "batch_norm": {"batches": "Of each batch", "held": "Of changed images, held"},
+    "batch_norm": {"batches": "Of each batch", "held": "Measured once, held"},
     "class_weights": {"none": "None", "balanced": "Balanced", "sqrt": "Root of balanced"},
 }
 
