@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lungassist.errors import UsageError
+from lungassist.models.card import Card
 from lungassist.models.registry import architecture
 from lungassist.training.baseline_recipe import BaselineRecipe
 from lungassist.training.presets import Preset, changed, load_presets
@@ -30,7 +31,7 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 
 
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
-    assert set(presets) == {"paper", "scratch", "quick", "adapt", "ablations-cpu", "bundled", *ABLATIONS}
+    assert set(presets) == {"paper", "scratch", "quick", "adapt", "close", "ablations-cpu", "bundled", *ABLATIONS}
     for preset in presets.values():
         assert preset.title
         assert preset.purpose
@@ -95,11 +96,13 @@ def test_an_ablation_compares_with_a_run_of_the_paper(presets: dict[str, Preset]
 
 
 def test_what_must_work_offline_downloads_nothing(presets: dict[str, Preset]) -> None:
-    for name in ("scratch", "quick", "adapt"):
+    for name in ("scratch", "quick", "adapt", "close"):
         assert all(recipe.start != "imagenet" for recipe in recipes(presets[name]).values())
     bundled = Path(__file__).parents[2] / "weights"
-    (adapted,) = recipes(presets["adapt"]).values()
-    assert (bundled / adapted.start / "card.json").is_file()
+    for name in ("adapt", "close"):
+        first, *_ = recipes(presets[name]).values()
+        card = Card.read(bundled / first.start / "card.json")
+        assert (card.architecture, card.preprocessing) == (first.architecture, first.preprocessing)
 
 
 def write(folder: Path, text: str) -> Path:
