@@ -136,7 +136,7 @@ def _start(architecture: str) -> str:
         options.append(st.session_state[key])
 
     def words(start: str) -> str:
-        return _STARTS.get(start) or (f"{start} (a {entries[start]} in weights/)" if start in entries else start)
+        return _STARTS.get(start) or (f"{start} ({entries[start]}, in weights/)" if start in entries else start)
 
     return str(
         st.selectbox(
