@@ -74,13 +74,16 @@ def test_all_were_judged_on_the_same_split() -> None:
     assert len({Card.read(folder / "card.json").split["sha256"] for folder in [*BUNDLED, *RECORDED]}) == 1
 
 
-def test_the_default_and_the_steps_towards_it_were_made_as_the_preset_says() -> None:
-    preset = load_presets()["bundled"]
+def test_the_default_is_what_its_preset_ends_with() -> None:
     name = (WEIGHTS / "DEFAULT").read_text(encoding="utf-8").strip()
-    assert preset.runs[-1].name == name
-    for run in preset.runs:
-        places = (WEIGHTS / run.name, WEIGHTS / "records" / "bundled" / run.name, WEIGHTS / "records" / run.name)
-        card = Card.read(next(place for place in places if place.is_dir()) / "card.json")
+    assert load_presets()["bundled"].runs[-1].name == name
+
+
+@pytest.mark.parametrize("name", ["bundled", "close"])
+def test_what_is_bundled_or_recorded_of_a_preset_was_made_as_it_says(name: str) -> None:
+    for run in load_presets()[name].runs:
+        places = (WEIGHTS / run.name, WEIGHTS / "records" / name / run.name, WEIGHTS / "records" / run.name)
+        card = Card.read(next(place for place in places if (place / "card.json").is_file()) / "card.json")
         wanted = run.recipe.to_json()
         made = Recipe.from_json(card.hyper_parameters).to_json()  # a setting that came later had its default
         for settings in (wanted, made):
