@@ -20,7 +20,8 @@ One at a time, point estimates only:
     called_normal(matrix, sick, normal) -> int             # the paper's (fn)
     roc_curve, precision_recall_curve, roc_auc, average_precision (positive, scores, weights=None)
     sick_probability(probabilities, normal)                # 1 - P(Normal)
-    expected_calibration_error, brier_score, reliability (probabilities, labels);  reliability_of(positive, scores)
+    expected_calibration_error, brier_score, log_loss, reliability (probabilities, labels)
+    reliability_of(positive, scores)
     fit_temperature(probabilities, labels), with_temperature(probabilities, t)     # fit on validation alone
 
 Comparing, choosing, deciding:
@@ -44,6 +45,7 @@ from lungassist.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
     fit_temperature_of_logits,
+    log_loss,
     reliability,
     reliability_of,
     with_temperature,
@@ -101,6 +103,7 @@ __all__ = [
     "fit_temperature",
     "fit_temperature_of_logits",
     "holm",
+    "log_loss",
     "macro",
     "mcnemar",
     "operating_point",

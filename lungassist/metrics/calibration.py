@@ -96,6 +96,13 @@ def squared_errors(probabilities: Floats, labels: Labels) -> Floats:
     return np.asarray(np.square(values - np.eye(values.shape[1])[labels]).sum(axis=1))
 
 
+def log_loss(probabilities: Floats, labels: Labels, weights: Floats | None = None) -> float:
+    """Mean over images of -ln p of the true class, 0 is best; NaN if empty. A p of 0 is taken for 2.5e-6."""
+    each = np.ones(len(labels)) if weights is None else weights
+    true = _logs(probabilities)[np.arange(len(labels)), labels]
+    return float(ratio(-np.sum(true * each), each.sum()))
+
+
 def fit_temperature(probabilities: Floats, labels: Labels) -> float:
     """The temperature that makes these probabilities most likely; see `fit_temperature_of_logits`.
 

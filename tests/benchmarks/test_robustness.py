@@ -81,6 +81,9 @@ def test_the_benchmark_pairs_the_changed_images_with_the_images_as_they_are(
     assert result["changed"]["dicom"]["points"] == 0, "twelve bits of an 8-bit image are the same image"
     assert result["changed"]["dicom"]["accuracy"] == result["as_they_are"]["accuracy"]
     assert result["worst_ordinary_points"] == 0, "what is beyond the ordinary does not count"
+    assert result["changed"]["dicom"]["loss"] == pytest.approx(result["as_they_are"]["loss"], rel=0.01)
+    losses = [line["loss"] for line in result["changed"].values()]
+    assert result["mean_loss_changed"] == pytest.approx(sum(losses) / 2, abs=1e-4)
     low, high = result["changed"]["gamma 1.7"]["points_interval"]
     assert low <= result["changed"]["gamma 1.7"]["points"] <= high
 

@@ -35,6 +35,7 @@ def test_nothing_is_calibrated_without_images() -> None:
     nothing, nobody = np.empty((0, 3)), np.array([], dtype=np.int64)
     assert np.isnan(metrics.expected_calibration_error(nothing, nobody))
     assert np.isnan(metrics.brier_score(nothing, nobody))
+    assert np.isnan(metrics.log_loss(nothing, nobody))
     assert np.isnan(metrics.reliability(nothing, nobody).accuracy).all()
     assert metrics.fit_temperature(nothing, nobody) == 1
 
@@ -55,6 +56,18 @@ def test_brier_is_scikit_learns(weighted: bool) -> None:
         labels, probabilities, labels=range(4), sample_weight=weights, scale_by_half=False
     )
     assert metrics.brier_score(probabilities, labels, weights) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_log_loss_is_scikit_learns(weighted: bool) -> None:
+    probabilities, labels = drawn(3, count=300)
+    weights = np.random.default_rng(1).integers(0, 3, 300).astype(np.float64) if weighted else None
+    expected = reference.log_loss(labels, probabilities, labels=range(4), sample_weight=weights)
+    assert metrics.log_loss(probabilities, labels, weights) == pytest.approx(expected, rel=1e-6)
+
+
+def test_log_loss_of_what_a_table_rounds_to_nothing_is_finite() -> None:
+    assert metrics.log_loss(np.array([[1.0, 0.0]]), np.array([1])) == pytest.approx(np.log(4e5))
 
 
 def test_reliability_of_a_question_is_scikit_learns_curve() -> None:
