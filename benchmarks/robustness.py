@@ -194,7 +194,8 @@ def _lines(result: dict[str, Any]) -> list[str]:
             f"{'' if line['ordinary'] else '  (beyond the ordinary)'}"
             for line in result["changed"].values()
         ),
-        f"worst of the ordinary: {result['worst_ordinary_points']} points; mean loss {result['mean_loss_changed']:.4f}",
+        f"worst of the ordinary: {result['worst_ordinary_points']} points; "
+        f"mean loss over these changes {result['mean_loss_changed']:.4f}",
     ]
 
 
