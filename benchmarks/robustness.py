@@ -28,7 +28,7 @@ from benchmarks.timing import arguments_parser, machine, write_result
 from lungassist.classes import COVID
 from lungassist.dataset import DatasetIndex, index_folder
 from lungassist.device import choose_device
-from lungassist.errors import UsageError
+from lungassist.errors import LungAssistError, UsageError
 from lungassist.evaluation.origin import splits_for
 from lungassist.imaging.reader import read_file, read_radiograph
 from lungassist.metrics import Bootstrap, Measured, Roles, log_loss
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = p.parse_args(argv)
     try:
         result = _measure(arguments)
-    except UsageError as error:
+    except LungAssistError as error:
         p.error(str(error))
     write_result(result, _lines(result), arguments.json)
     return 0
@@ -82,7 +82,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
     folder = settings.weights_dir / choose_model(settings.weights_dir, arguments.model or settings.default_model)
     classifier = Classifier.load(folder, choose_device(arguments.device))
-    sample = _sample(arguments, folder, classifier, settings)
+    sample = sample_of(arguments, folder, classifier, settings)
     names = arguments.only or list(PERTURBATIONS)
     changes: dict[str, Change] = {_AS_THEY_ARE: lambda picture, _: png(picture)}
     changes |= {name: PERTURBATIONS[name].change for name in (names[:1] if arguments.quick else names)}
@@ -98,16 +98,17 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": f"{classifier.card.name} {classifier.card.full_version}",
         "images": len(sample.labels),
         "split": arguments.split,
-        "as_they_are": _figures(base, losses[_AS_THEY_ARE], classifier.classes),
+        "as_they_are": figures_of(base, losses[_AS_THEY_ARE], classifier.classes),
         "changed": {
-            name: line | _figures(measured[name], losses[name], classifier.classes) for name, line in lines.items()
+            name: line | figures_of(measured[name], losses[name], classifier.classes) for name, line in lines.items()
         },
         "mean_loss_changed": round(float(np.mean([losses[name] for name in lines])), _LOSS_DIGITS),
         "worst_ordinary_points": min((line["points"] for line in lines.values() if line["ordinary"]), default=None),
     }
 
 
-def _sample(arguments: argparse.Namespace, folder: Path, classifier: Classifier, settings: Settings) -> Sample:
+def sample_of(arguments: argparse.Namespace, folder: Path, classifier: Classifier, settings: Settings) -> Sample:
+    """The images that the command line asks for: `--images` of `--split`, spread over the folder `--data`."""
     index = index_folder(arguments.data, arguments.metadata)
     rows = _rows(index, folder, classifier.classes, arguments.split)
     wanted = 8 if arguments.quick else arguments.images
@@ -161,22 +162,24 @@ def _line(name: str, difference: Measured) -> dict[str, Any]:
     return {
         "what": PERTURBATIONS[name].words,
         "ordinary": PERTURBATIONS[name].ordinary,
-        "points": _percent(float(difference.point.accuracy)),
-        "points_interval": [_percent(ends.low), _percent(ends.high)],
+        "points": percent(float(difference.point.accuracy)),
+        "points_interval": [percent(ends.low), percent(ends.high)],
     }
 
 
-def _figures(found: Measured, loss: float, classes: Sequence[str]) -> dict[str, Any]:
+def figures_of(found: Measured, loss: float, classes: Sequence[str]) -> dict[str, Any]:
+    """What a line of a benchmark says of one table of probabilities."""
     recall = dict(zip(classes, found.point.recall, strict=True))
     return {
-        "accuracy": _percent(float(found.point.accuracy)),
-        "covid_recall": _percent(recall[COVID]) if COVID in recall else None,
+        "accuracy": percent(float(found.point.accuracy)),
+        "covid_recall": percent(recall[COVID]) if COVID in recall else None,
         "contagious_called_normal": int(found.point.contagious_called_normal),
         "loss": round(loss, _LOSS_DIGITS),
     }
 
 
-def _percent(share: float) -> float | None:
+def percent(share: float) -> float | None:
+    """A share, or a difference of shares, in per cent with two places; None for NaN."""
     return None if np.isnan(share) else round(100 * share, 2)
 
 

@@ -12,7 +12,7 @@ says how good, on phantoms whose anatomy is known and on any folder with masks.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -86,9 +86,18 @@ class _Templates:
 
 def lung_field(image: NDArray[np.uint8]) -> LungField:
     """Find the lungs in a prepared image `(S, S)` uint8, brighter where the film is whiter."""
-    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255)
-    picture = _without_room(_blurred(small, 1.0))
-    place = _best_place(picture)
+    return lung_fields([image])[0]
+
+
+def lung_fields(images: Sequence[NDArray[np.uint8]]) -> list[LungField]:
+    """As `lung_field`, of several images, whose outlines are placed together: a few times faster from 32 on."""
+    small = (cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for image in images)
+    pictures = [_without_room(_blurred(one.astype(np.float32) / np.float32(255), 1.0)) for one in small]
+    places = _best_places(pictures)
+    return [_field(picture, place) for picture, place in zip(pictures, places, strict=True)]
+
+
+def _field(picture: Plane, place: tuple[float, float, float, float]) -> LungField:
     outline = _outline(place, soften=5)
     mask = _two_largest(_weighed(picture, np.clip(outline, 0.02, 0.97)) > 0.5)
     return LungField(mask, dice(mask, outline > 0.5), AUTOMATIC)
@@ -139,16 +148,16 @@ def dice(one: Mask, other: Mask) -> float:
     return 2 * int((one & other).sum()) / both if both else 1.0
 
 
-def _best_place(picture: Plane) -> tuple[float, float, float, float]:
+def _best_places(pictures: Sequence[Plane]) -> list[tuple[float, float, float, float]]:
     """Centre, width and height of the outline that stands out most: darker inside than around, and even in both."""
     templates = _templates()
-    values = (picture - np.float32(0.7) * _blurred(picture, 24)).ravel()
+    values = np.stack([(picture - np.float32(0.7) * _blurred(picture, 24)).ravel() for picture in pictures], axis=1)
     squares = values * values
     inner, ring = templates.inner @ values, templates.ring @ values
     spread = np.maximum(templates.inner @ squares - inner**2, 0) + np.maximum(templates.ring @ squares - ring**2, 0)
     # The area's root: a small outline finds an even patch anywhere.
-    standing_out = (ring - inner) / (np.sqrt(spread) + 0.05) * templates.areas**0.25
-    return templates.places[int(np.argmax(standing_out))]
+    standing_out = (ring - inner) / (np.sqrt(spread) + 0.05) * templates.areas[:, np.newaxis] ** 0.25
+    return [templates.places[best] for best in np.argmax(standing_out, axis=0).tolist()]
 
 
 def _weighed(picture: Plane, prior: Plane) -> Plane:

@@ -19,6 +19,7 @@ from lungassist.training.augment import augment_batch
 from lungassist.training.pixels import Images, taken
 from lungassist.training.processes import own_batch_norm
 from lungassist.training.recipe import Recipe
+from lungassist.training.surroundings import Surroundings
 
 #: Images that the statistics are measured on: a quarter of the database, for some seconds an epoch.
 _SAMPLE: Final = 2048
@@ -40,17 +41,27 @@ def with_clean_statistics(model: nn.Module, images: torch.Tensor | Images, recip
     return _measured(model, images, recipe, changed=False)
 
 
-def with_training_statistics(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe) -> nn.Module:
+def with_training_statistics(
+    model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, surroundings: Surroundings | None = None
+) -> nn.Module:
     """As `with_clean_statistics`, but of images that are changed as in training, each once.
 
     Args:
         model, images: as there.
         recipe: says how they are changed too; its seed gives the same changes at every call.
+        surroundings: of the images, where the recipe exchanges them.
     """
-    return _measured(model, images, recipe, changed=True)
+    return _measured(model, images, recipe, changed=True, surroundings=surroundings)
 
 
-def _measured(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, *, changed: bool) -> nn.Module:
+def _measured(
+    model: nn.Module,
+    images: torch.Tensor | Images,
+    recipe: Recipe,
+    *,
+    changed: bool,
+    surroundings: Surroundings | None = None,
+) -> nn.Module:
     settled = copy.deepcopy(model).eval()
     own_batch_norm(settled)  # several processes show themselves the same images
     layers = [m for m in settled.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
@@ -60,13 +71,19 @@ def _measured(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, *
         layer.momentum = None  # torch's word for the plain mean over batches
         layer.train()
     if layers:
-        _show(settled, images, recipe, changed)
+        _show(settled, images, recipe, changed, surroundings)
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
     return settled.eval()
 
 
-def _show(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, changed: bool) -> None:
+def _show(
+    model: nn.Module,
+    images: torch.Tensor | Images,
+    recipe: Recipe,
+    changed: bool,
+    surroundings: Surroundings | None,
+) -> None:
     generator = torch.Generator().manual_seed(recipe.seed)
     chosen = torch.randperm(len(images), generator=generator)[:_SAMPLE]
     device = next(model.parameters()).device
@@ -74,7 +91,10 @@ def _show(model: nn.Module, images: torch.Tensor | Images, recipe: Recipe, chang
     for first in range(0, len(chosen), _BATCH):
         if first and first + 1 == len(chosen):
             break  # a last batch of a single image has no variance
-        shown = taken(images, chosen[first : first + _BATCH], device)
+        rows = chosen[first : first + _BATCH]
+        shown = taken(images, rows, device)
+        if surroundings:
+            shown = surroundings.exchanged(shown, rows, recipe.seed + first)
         batch = augment_batch(shown, recipe, random) if changed else to_batch(shown, recipe.preprocessing)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             model(batch.contiguous(memory_format=torch.channels_last))

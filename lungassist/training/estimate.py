@@ -33,6 +33,7 @@ from lungassist.training.pixels import LabelledImages, Rows
 from lungassist.training.processes import launch
 from lungassist.training.recipe import Recipe
 from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.surroundings import Surroundings, chests_everywhere, find_chests
 from lungassist.training.teachers import Teachers
 
 #: Of the training images: those of the validation split, and of all splits (80/10/10).
@@ -66,7 +67,8 @@ class Estimate:
         images: that it trains on.
         images_per_second: in training.
         seconds_per_epoch: training, clean batch-norm statistics unless they are held, and validation.
-        seconds: all epochs (early stopping may end sooner) and the final predictions; images are in the cache.
+        seconds: all epochs (early stopping may end sooner), finding the lungs where surroundings are exchanged, and the
+            final predictions; images are in the cache.
         peak_memory_bytes: of the process on the CPU, of its tensors on a GPU; None where it cannot be measured.
         trained_share: of the network's parameters, in [0, 1].
     """
@@ -150,7 +152,13 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
         images=images,
         images_per_second=round(images / trained, 3),
         seconds_per_epoch=round(epoch, 3),
-        seconds=round(epoch * recipe.epochs + _judged(judging, images * _ALL) + (cleaned if once else 0.0), 3),
+        seconds=round(
+            epoch * recipe.epochs
+            + _judged(judging, images * _ALL)
+            + (cleaned if once else 0.0)
+            + _finding_lungs(recipe, images),
+            3,
+        ),
         peak_memory_bytes=int(peak) if min(training.peaks) else None,
         trained_share=round(
             sum(shares[group] for group in group_names(architecture(recipe.architecture), recipe.groups)), 6
@@ -160,6 +168,16 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
 
 def _judged(judging: _Costs, images: float) -> float:
     return judging.seconds_at(_JUDGED_AT_ONCE) * images / _JUDGED_AT_ONCE
+
+
+def _finding_lungs(recipe: Recipe, images: int) -> float:
+    if not recipe.surroundings:
+        return 0.0
+    some = _images(_DIFFERENT_IMAGES * recipe.workers, recipe).images
+    find_chests(_images(1, recipe).images)  # outlines are placed once
+    began = time.perf_counter()
+    find_chests(some, workers=recipe.workers)
+    return (time.perf_counter() - began) * images / len(some)
 
 
 def _measured(
@@ -213,12 +231,27 @@ class _StepTimer:
                 raise _Enough
 
         epochs = fit(
-            state, data, data, recipe, classes=CLASSES, fabric=self._fabric, report=note, teachers=self._teachers
+            state,
+            data,
+            data,
+            recipe,
+            classes=CLASSES,
+            fabric=self._fabric,
+            report=note,
+            teachers=self._teachers,
+            surroundings=_surroundings(data, recipe),
         )
         with suppress(_Enough):
             for _ in epochs:
                 pass
         return min(later - earlier for earlier, later in pairwise(ends))
+
+
+def _surroundings(data: LabelledImages, recipe: Recipe) -> Surroundings | None:
+    """Of chests that fill the pictures: there are none to be found in noise, and none is cheaper than another."""
+    if not recipe.surroundings:
+        return None
+    return Surroundings(data, chests_everywhere(len(data.labels)), recipe.surroundings)
 
 
 def _images(count: int, recipe: Recipe) -> LabelledImages:

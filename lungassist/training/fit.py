@@ -22,6 +22,7 @@ from lungassist.training.pixels import LabelledImages
 from lungassist.training.processes import added_up, launch, own_slice
 from lungassist.training.recipe import Recipe
 from lungassist.training.state import EpochFigures, FitState, steps_in_epoch
+from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
 
 #: On a GPU a look at the loss waits for all that was queued, so it is looked at only so often.
@@ -42,6 +43,7 @@ def fit(
     fabric: Fabric | None = None,
     report: Report | None = None,
     teachers: Teachers | None = None,
+    surroundings: Surroundings | None = None,
 ) -> Iterator[EpochFigures]:
     """Train from where `state` is, yielding after every epoch; a checkpoint taken at any step resumes exactly.
 
@@ -55,6 +57,7 @@ def fit(
         fabric: as given to `start`.
         report: called after every step, when a checkpoint may be taken.
         teachers: the recipe's, on the network's device.
+        surroundings: of `train`, where the recipe exchanges them.
 
     Raises:
         TrainingError: the loss is not finite.
@@ -62,14 +65,14 @@ def fit(
     fabric = fabric or launch(next(state.model.parameters()).device, recipe.precision)
     names = classes or tuple(str(i) for i in range(int(train.labels.max()) + 1))
     if _holds_statistics(recipe) and not state.epoch and not state.step:
-        _hold_statistics(state, train, recipe)
+        _hold_statistics(state, train, recipe, surroundings)
     if not recipe.epochs:
         state.best_weights = _copied(_as_read(state, train, recipe))
     while state.epoch < recipe.epochs and not _is_stale(state, recipe):
         began, before = time.monotonic(), state.seconds
         if not state.step:
             state.learning_rate = float(state.optimiser.param_groups[0]["lr"])
-        _epoch(state, train, recipe, fabric, len(names), report, teachers)
+        _epoch(state, train, recipe, fabric, len(names), report, teachers, surroundings)
         trained = time.monotonic() - began + before
         judged = _as_read(state, train, recipe)
         verdict = judge(judged, validation, recipe, names, fabric)
@@ -93,8 +96,8 @@ def _holds_statistics(recipe: Recipe) -> bool:
     return recipe.batch_norm == "held"
 
 
-def _hold_statistics(state: FitState, train: LabelledImages, recipe: Recipe) -> None:
-    statistics = with_training_statistics(state.kept, train.images, recipe).state_dict()
+def _hold_statistics(state: FitState, train: LabelledImages, recipe: Recipe, surroundings: Surroundings | None) -> None:
+    statistics = with_training_statistics(state.kept, train.images, recipe, surroundings).state_dict()
     state.model.load_state_dict(statistics)
     if state.averaged:
         state.averaged.module.load_state_dict(statistics)
@@ -142,6 +145,7 @@ def _epoch(
     classes: int,
     report: Report | None,
     teachers: Teachers | None,
+    surroundings: Surroundings | None,
 ) -> None:
     device = next(state.model.parameters()).device
     began, before = time.monotonic(), state.seconds
@@ -156,7 +160,8 @@ def _epoch(
         # By epoch and step: one after a resume draws what it would have drawn without the interruption.
         seed = _seed(recipe, state.epoch, state.step)
         torch.manual_seed(seed + fabric.global_rank)
-        loss = _step(state, train, batch, recipe, fabric, weights, generator.manual_seed(seed), buffer, teachers)
+        generator.manual_seed(seed)
+        loss = _step(state, train, batch, recipe, fabric, weights, generator, buffer, teachers, surroundings)
         state.step += 1
         state.seconds = before + time.monotonic() - began
         if device.type == "cpu" or state.step % _STEPS_A_LOOK == 0 or state.step == steps:
@@ -186,9 +191,12 @@ def _step(
     generator: torch.Generator,
     buffer: torch.Tensor | None,
     teachers: Teachers | None,
+    surroundings: Surroundings | None,
 ) -> torch.Tensor:
     own = own_slice(len(chosen), fabric)
     images, labels = train.taken(chosen[own], weights.device)
+    if surroundings:
+        images = surroundings.exchanged(images, chosen, generator.initial_seed(), first=own.start)
     whole = weights[train.labels[chosen.to(train.labels.device)].to(weights.device)].sum()
     out = None if buffer is None else buffer[: len(images)]
     batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)

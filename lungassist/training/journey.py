@@ -30,6 +30,7 @@ from lungassist.training.reporter import Curves, Reporter
 from lungassist.training.run import RunDirectory
 from lungassist.training.starting import starting_model
 from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
 
 log = logging.getLogger(__name__)
@@ -131,6 +132,8 @@ def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers
 def _fit(state: FitState, material: Material, work: _Work, teachers: Teachers | None) -> None:
     recipe, first = work.config.recipe, work.fabric.is_global_zero
     train, validation = (placed_images(material.data(split), work.fabric.device) for split in ("train", "validation"))
+    found = work.report.counting("reading", "Finding the lungs")
+    surroundings = Surroundings.of(recipe, train, progress=found, stop=work.stop)
     curves = Curves(work.run, enabled=first)
 
     def after_step(_step: int, steps: int, loss: torch.Tensor) -> None:
@@ -150,6 +153,7 @@ def _fit(state: FitState, material: Material, work: _Work, teachers: Teachers | 
             fabric=work.fabric,
             report=after_step,
             teachers=teachers,
+            surroundings=surroundings,
         )
         for figures in epochs:
             work.report.epoch(figures, recipe, len(train.labels))

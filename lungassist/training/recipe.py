@@ -174,6 +174,13 @@ class Recipe:
         "Cut up to this share of the side off half of the images, as a close film does.",
         span=(0, 0.5),
     )
+    surroundings: float = _setting(
+        0.0,
+        "Augmentation",
+        "Share of the images whose surroundings, beyond the chest, are exchanged for those of another training image "
+        "(the lungs are found first), so that nothing is learnt from them.",
+        span=(0, 1),
+    )
     exposure: float = _setting(0.3, "Augmentation", "Change brightness, contrast and gamma by so much.", span=(0, 0.9))
     degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")
     noise: float = _setting(

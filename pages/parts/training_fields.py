@@ -32,6 +32,7 @@ _LABELS: Final = {
     "flip": "Mirror left to right",
     "rotation": "Rotation (degrees)",
     "crop": "Cut off (share of the side)",
+    "surroundings": "Share with other surroundings",
     "degrade": "Blur, noise and markers",
     "noise": "Share of noisy images",
     "split_seed": "Seed of the split",

@@ -18,6 +18,7 @@ from lungassist.evaluation.lungfield import (
     dice,
     evidence_inside,
     lung_field,
+    lung_fields,
     mask_path,
 )
 from lungassist.phantom import drawn_lungs, phantom
@@ -48,6 +49,14 @@ def test_a_chest_moved_within_the_film_is_followed() -> None:
     truth[20:210, 50:240] = cv2.resize(drawn_lungs(COVID, 5), (190, 190), interpolation=cv2.INTER_AREA)
     field = lung_field(prepare_image(film, Preprocessing()))
     assert dice(field.mask, cv2.resize(truth, (SIDE, SIDE), interpolation=cv2.INTER_AREA) > 0.5) > 0.8
+
+
+def test_several_at_once_are_found_as_one_by_one() -> None:
+    images = [prepared(label, seed) for label in CLASSES for seed in (1, 2)]
+    for field, image in zip(lung_fields(images), images, strict=True):
+        alone = lung_field(image)
+        assert np.array_equal(field.mask, alone.mask)
+        assert field.agreement == alone.agreement
 
 
 def test_a_blank_film_has_some_answer_and_no_error() -> None:

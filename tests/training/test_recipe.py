@@ -87,6 +87,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         shift=0.01,
         scale=0.02,
         crop=0.04,
+        surroundings=0.5,
         exposure=0.03,
         degrade=False,
         noise=0.2,
