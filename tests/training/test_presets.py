@@ -31,7 +31,17 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 
 
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
-    assert set(presets) == {"paper", "scratch", "quick", "adapt", "close", "ablations-cpu", "bundled", *ABLATIONS}
+    assert set(presets) == {
+        "paper",
+        "scratch",
+        "quick",
+        "adapt",
+        "close",
+        "chest",
+        "ablations-cpu",
+        "bundled",
+        *ABLATIONS,
+    }
     for preset in presets.values():
         assert preset.title
         assert preset.purpose
@@ -96,10 +106,10 @@ def test_an_ablation_compares_with_a_run_of_the_paper(presets: dict[str, Preset]
 
 
 def test_what_must_work_offline_downloads_nothing(presets: dict[str, Preset]) -> None:
-    for name in ("scratch", "quick", "adapt", "close"):
+    for name in ("scratch", "quick", "adapt", "close", "chest"):
         assert all(recipe.start != "imagenet" for recipe in recipes(presets[name]).values())
     bundled = Path(__file__).parents[2] / "weights"
-    for name in ("adapt", "close"):
+    for name in ("adapt", "close", "chest"):
         first, *_ = recipes(presets[name]).values()
         card = Card.read(bundled / first.start / "card.json")
         assert (card.architecture, card.preprocessing) == (first.architecture, first.preprocessing)
