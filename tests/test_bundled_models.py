@@ -76,7 +76,7 @@ def test_all_were_judged_on_the_same_split() -> None:
 
 def test_the_default_is_what_its_preset_ends_with() -> None:
     name = (WEIGHTS / "DEFAULT").read_text(encoding="utf-8").strip()
-    assert load_presets()["bundled"].runs[-1].name == name
+    assert load_presets()["chest"].runs[-1].name == name
 
 
 @pytest.mark.parametrize("name", ["bundled", "chest", "close"])
