@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.split_images import chosen_model
 from benchmarks.timing import arguments_parser, machine, write_result
 from lungassist.dataset import PreparedImages, index_folder, open_cache
 from lungassist.dataset.duplicates import duplicate_groups
-from lungassist.device import choose_device
 from lungassist.evaluation.origin import splits_for
 from lungassist.metrics import wilson
-from lungassist.models.weights import choose_model
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
 
@@ -47,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
-    folder = settings.weights_dir / choose_model(settings.weights_dir, arguments.model or settings.default_model)
-    classifier = Classifier.load(folder, choose_device(arguments.device))
+    folder, classifier = chosen_model(arguments, settings)
     index = index_folder(arguments.data)
     splits = splits_for(index, folder, arguments.split).splits
     prepared = open_cache(index, classifier.card.preprocessing, settings)

@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,64 +20,37 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.perturbations import PERTURBATIONS, Change, Picture, png
-from benchmarks.timing import arguments_parser, machine, write_result
-from lungassist.classes import COVID
-from lungassist.dataset import DatasetIndex, index_folder
-from lungassist.device import choose_device
-from lungassist.errors import LungAssistError, UsageError
-from lungassist.evaluation.origin import splits_for
-from lungassist.imaging.reader import read_file, read_radiograph
+from benchmarks.split_images import (
+    LOSS_DIGITS,
+    Sample,
+    carry_out,
+    chosen_model,
+    figures_of,
+    parser,
+    points_of,
+    sample_of,
+)
+from benchmarks.timing import machine
+from lungassist.imaging.reader import read_radiograph
 from lungassist.metrics import Bootstrap, Measured, Roles, log_loss
-from lungassist.models.weights import choose_model
 from lungassist.predict import Classifier
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
 
 _BATCH = 64
-_LOSS_DIGITS = 4
 _AS_THEY_ARE = "as they are"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The images that are changed: grey pictures, class indices `(N,)`, patients `(N,)`, a seed each."""
-
-    pictures: list[Picture]
-    labels: NDArray[np.int64]
-    patients: NDArray[Any]
-    seeds: list[int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0, or 2 for a folder that cannot be used."""
-    p = _parser()
-    arguments = p.parse_args(argv)
-    try:
-        result = _measure(arguments)
-    except LungAssistError as error:
-        p.error(str(error))
-    write_result(result, _lines(result), arguments.json)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    p = arguments_parser("benchmarks.robustness", __doc__)
-    p.add_argument("--data", type=Path, required=True, help="images as CLASS/images/* or CLASS/*")
-    p.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
-    p.add_argument("--model", metavar="NAME", help="a model in weights/ (default: the one that triage starts with)")
-    p.add_argument("--images", type=int, help="so many of the images at most, drawn evenly (default all)")
-    p.add_argument(
-        "--split", choices=("validation", "test"), default="test", help="a choice rests on validation (default test)"
-    )
+    p = parser("benchmarks.robustness", __doc__)
     p.add_argument("--only", nargs="+", metavar="NAME", choices=list(PERTURBATIONS), help="these changes")
-    p.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
-    return p
+    return carry_out(p, argv, _measure, _lines)
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
-    folder = settings.weights_dir / choose_model(settings.weights_dir, arguments.model or settings.default_model)
-    classifier = Classifier.load(folder, choose_device(arguments.device))
+    folder, classifier = chosen_model(arguments, settings)
     sample = sample_of(arguments, folder, classifier, settings)
     names = arguments.only or list(PERTURBATIONS)
     changes: dict[str, Change] = {_AS_THEY_ARE: lambda picture, _: png(picture)}
@@ -102,46 +71,9 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "changed": {
             name: line | figures_of(measured[name], losses[name], classifier.classes) for name, line in lines.items()
         },
-        "mean_loss_changed": round(float(np.mean([losses[name] for name in lines])), _LOSS_DIGITS),
+        "mean_loss_changed": round(float(np.mean([losses[name] for name in lines])), LOSS_DIGITS),
         "worst_ordinary_points": min((line["points"] for line in lines.values() if line["ordinary"]), default=None),
     }
-
-
-def sample_of(arguments: argparse.Namespace, folder: Path, classifier: Classifier, settings: Settings) -> Sample:
-    """The images that the command line asks for: `--images` of `--split`, spread over the folder `--data`."""
-    index = index_folder(arguments.data, arguments.metadata)
-    rows = _rows(index, folder, classifier.classes, arguments.split)
-    wanted = 8 if arguments.quick else arguments.images
-    if wanted and wanted < len(rows):
-        rows = rows[np.linspace(0, len(rows) - 1, wanted).astype(int)]
-    table = index.table.iloc[rows]
-    read = partial(_picture, index.root, settings)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        pictures = list(pool.map(read, table["file"]))
-    order = {name: i for i, name in enumerate(classifier.classes)}
-    return Sample(
-        pictures,
-        np.asarray(table["label"].map(order), np.int64),
-        np.asarray([patient or f"\0{row}" for row, patient in zip(rows, table["patient_id"], strict=True)]),
-        [zlib.crc32(file.encode()) for file in table["file"]],
-    )
-
-
-def _rows(index: DatasetIndex, folder: Path, classes: Sequence[str], split: str) -> NDArray[np.int64]:
-    unknown = sorted(set(index.table["label"]) - set(classes))
-    if unknown:
-        raise UsageError(f"{index.root} has the class {unknown[0]!r}; the model knows {', '.join(classes)}.")
-    rows = np.flatnonzero(splits_for(index, folder).splits == split)
-    if not len(rows):
-        raise UsageError(f"None of the images of {index.root} is a {split} image of this model.")
-    return rows
-
-
-def _picture(root: Path, settings: Settings, file: str) -> Picture:
-    """As an archive would hold it: what was read, stretched to 8 bits."""
-    pixels = read_file(root / file, settings).pixels
-    low, high = float(pixels.min()), float(pixels.max())
-    return np.asarray(np.rint((pixels - low) * (255 / max(high - low, 1e-6))), np.uint8)
 
 
 def _probabilities(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> NDArray[np.float64]:
@@ -158,29 +90,13 @@ def _probabilities(change: Change, sample: Sample, classifier: Classifier, setti
 
 
 def _line(name: str, difference: Measured) -> dict[str, Any]:
-    ends = difference.interval("accuracy")
+    points, interval = points_of(difference)
     return {
         "what": PERTURBATIONS[name].words,
         "ordinary": PERTURBATIONS[name].ordinary,
-        "points": percent(float(difference.point.accuracy)),
-        "points_interval": [percent(ends.low), percent(ends.high)],
+        "points": points,
+        "points_interval": interval,
     }
-
-
-def figures_of(found: Measured, loss: float, classes: Sequence[str]) -> dict[str, Any]:
-    """What a line of a benchmark says of one table of probabilities."""
-    recall = dict(zip(classes, found.point.recall, strict=True))
-    return {
-        "accuracy": percent(float(found.point.accuracy)),
-        "covid_recall": percent(recall[COVID]) if COVID in recall else None,
-        "contagious_called_normal": int(found.point.contagious_called_normal),
-        "loss": round(loss, _LOSS_DIGITS),
-    }
-
-
-def percent(share: float) -> float | None:
-    """A share, or a difference of shares, in per cent with two places; None for NaN."""
-    return None if np.isnan(share) else round(100 * share, 2)
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

@@ -14,19 +14,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.robustness import figures_of, percent, sample_of
-from benchmarks.timing import arguments_parser, machine, write_result
-from lungassist.device import choose_device
-from lungassist.errors import LungAssistError, UsageError
+from benchmarks.split_images import carry_out, chosen_model, figures_of, parser, points_of, sample_of
+from benchmarks.timing import machine
+from lungassist.errors import UsageError
 from lungassist.metrics import Bootstrap, Measured, Roles, log_loss
-from lungassist.models.weights import choose_model
 from lungassist.predict import Classifier
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
@@ -44,33 +41,12 @@ _TRIES = 20
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0, or 2 for a folder that cannot be used."""
-    p = _parser()
-    arguments = p.parse_args(argv)
-    try:
-        result = _measure(arguments)
-    except LungAssistError as error:
-        p.error(str(error))
-    write_result(result, _lines(result), arguments.json)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    p = arguments_parser("benchmarks.surroundings", __doc__)
-    p.add_argument("--data", type=Path, required=True, help="images as CLASS/images/* or CLASS/*")
-    p.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
-    p.add_argument("--model", metavar="NAME", help="a model in weights/ (default: the one that triage starts with)")
-    p.add_argument("--images", type=int, help="so many of the images at most, drawn evenly (default all)")
-    p.add_argument(
-        "--split", choices=("validation", "test"), default="test", help="a choice rests on validation (default test)"
-    )
-    p.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
-    return p
+    return carry_out(parser("benchmarks.surroundings", __doc__), argv, _measure, _lines)
 
 
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
-    folder = settings.weights_dir / choose_model(settings.weights_dir, arguments.model or settings.default_model)
-    classifier = Classifier.load(folder, choose_device(arguments.device))
+    folder, classifier = chosen_model(arguments, settings)
     sample = sample_of(arguments, folder, classifier, settings)
     wanted = classifier.card.preprocessing
     images = np.stack([prepare_image(each.astype(np.float32), wanted) for each in sample.pictures])
@@ -102,8 +78,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _points(difference: Measured) -> dict[str, Any]:
-    ends = difference.interval("accuracy")
-    return {"points": percent(float(difference.point.accuracy)), "interval": [percent(ends.low), percent(ends.high)]}
+    points, interval = points_of(difference)
+    return {"points": points, "interval": interval}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -132,8 +132,10 @@ def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers
 def _fit(state: FitState, material: Material, work: _Work, teachers: Teachers | None) -> None:
     recipe, first = work.config.recipe, work.fabric.is_global_zero
     train, validation = (placed_images(material.data(split), work.fabric.device) for split in ("train", "validation"))
-    found = work.report.counting("reading", "Finding the lungs")
-    surroundings = Surroundings.of(recipe, train, progress=found, stop=work.stop)
+    surroundings = None
+    if state.epoch < max(recipe.epochs, 1):  # a run that was cut short after its last epoch trains no more
+        found = work.report.counting("reading", "Finding the lungs")
+        surroundings = Surroundings.of(recipe, train, progress=found, stop=work.stop)
     curves = Curves(work.run, enabled=first)
 
     def after_step(_step: int, steps: int, loss: torch.Tensor) -> None:

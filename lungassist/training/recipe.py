@@ -178,7 +178,7 @@ class Recipe:
         0.0,
         "Augmentation",
         "Share of the images whose surroundings, beyond the chest, are exchanged for those of another training image "
-        "(the lungs are found first), so that nothing is learnt from them.",
+        "(the lungs are found first), so that less is learnt from them.",
         span=(0, 1),
     )
     exposure: float = _setting(0.3, "Augmentation", "Change brightness, contrast and gamma by so much.", span=(0, 0.9))

@@ -1,4 +1,4 @@
-"""Other surroundings: an image's chest in the picture of another, so that what lies around the lungs tells nothing.
+"""Other surroundings: an image's chest in the picture of another, so that what lies around the lungs tells less.
 
 What differs between hospitals and stands beside the lungs, such as markers, edges, shoulders and the posture of the
 arms, goes along with the disease in a database that has each disease from other hospitals, and a network learns it

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lungassist.errors import TrainingError, UsageError
 from lungassist.files import write_json
@@ -18,6 +19,7 @@ from lungassist.training.baseline_recipe import BaselineConfig
 from lungassist.training.config import RunConfig
 from lungassist.training.estimate import Estimate, estimate
 from lungassist.training.recipe import Recipe
+from lungassist.training.surroundings import Surroundings
 from tests.drawn import SMALL
 from train.estimate import main
 
@@ -96,6 +98,31 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", None)
     assert estimate(replace(RECIPE, start="imagenet"), 100, "cpu").seconds > 0
     assert estimate(replace(RECIPE, start="nowhere"), 100, "cpu").seconds > 0
+
+
+@pytest.mark.usefixtures("known")
+def test_finding_the_lungs_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([10.0, 13.0])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr(module, "find_chests", lambda images, **options: None)
+    plain = estimate(replace(RECIPE, batch_size=100), 800, "cpu")
+    found = estimate(replace(RECIPE, batch_size=100, surroundings=0.5, workers=2), 800, "cpu")
+    assert found.seconds - plain.seconds == pytest.approx(3.0 * 800 / 64)
+    assert found.seconds_per_epoch == plain.seconds_per_epoch
+
+
+def test_exchanging_surroundings_is_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    exchanged = []
+    real = Surroundings.exchanged
+
+    def seen(self: Surroundings, images: torch.Tensor, *given: Any, **options: Any) -> torch.Tensor:
+        exchanged.append(len(images))
+        return real(self, images, *given, **options)
+
+    monkeypatch.setattr(Surroundings, "exchanged", seen)
+    found = estimate(replace(RECIPE, surroundings=1.0), 100, "cpu")
+    assert found.images_per_second > 0
+    assert len(set(exchanged)) == 2, "at both batch sizes"
 
 
 def test_a_measurement_bent_by_a_busy_machine_stays_within_reason() -> None:

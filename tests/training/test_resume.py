@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -137,6 +138,22 @@ def test_held_batch_norm_is_not_measured_again(films: Path, tmp_path: Path) -> N
     interrupted(run, 2)
     resumed(run.path)
     assert_same_run(tmp_path / "straight", run.path)
+
+
+def test_surroundings_are_the_same_after_a_resume(films: Path, straight: Path, tmp_path: Path) -> None:
+    """Drawn films have no lungs, so a chest is made up for each."""
+    recipe = replace(LONG, epochs=2, surroundings=0.7)
+    chest = np.packbits(np.eye(64, dtype=np.uint8)), (0.2, 0.2, 0.5, 0.5), True
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("lungassist.training.surroundings._chest", lambda field: chest)
+        run_of(tmp_path / "straight", films, recipe)
+        run = RunDirectory(tmp_path / "run")
+        run.prepare(config_of(films, recipe))
+        interrupted(run, 7)
+        resumed(run.path)
+    assert_same_run(tmp_path / "straight", run.path)
+    plain = epochs_of(straight)["train_loss"][:2].tolist()
+    assert epochs_of(run.path)["train_loss"].tolist() != plain
 
 
 def test_where_a_checkpoint_costs_more_than_an_epoch_the_last_epoch_is_kept(

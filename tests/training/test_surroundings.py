@@ -196,7 +196,7 @@ def test_training_and_its_batch_norm_see_them(pictures: NDArray[np.uint8]) -> No
     assert not torch.allclose(plain, other)  # type: ignore[arg-type]
 
 
-def test_made_up_chests_cost_what_real_ones_do(pictures: NDArray[np.uint8]) -> None:
+def test_chests_that_are_everywhere_leave_no_surroundings(pictures: NDArray[np.uint8]) -> None:
     images, rows = torch.from_numpy(pictures), torch.arange(12)
     some = Surroundings(labelled(pictures), chests_everywhere(12), 1.0)
     assert torch.equal(some.exchanged(images, rows, 1), images), "the chest is the whole picture"
