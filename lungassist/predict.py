@@ -15,6 +15,7 @@ from torch.fx.experimental.optimization import fuse
 
 from lungassist.errors import UsageError, WeightsError
 from lungassist.explain import GRAD_CAM, ChannelWeights, check_method, class_gradients, grad_cam, heat_maps
+from lungassist.flip_test import mean_of_logits, mean_of_maps, with_mirrored
 from lungassist.models.card import Card
 from lungassist.models.efficientnet_lite import with_plain_convolutions
 from lungassist.models.registry import Halves, architecture
@@ -104,6 +105,12 @@ class Classifier:
     ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
         # A copy: torch warns of arrays that are read-only, and takes none with negative strides.
         batch = to_batch(torch.from_numpy(images.copy()).to(self.device), self.card.preprocessing)
+        if not self.card.flip_test:
+            return self._asked(batch, explain)
+        logits, maps = self._asked(with_mirrored(batch), explain)
+        return mean_of_logits(logits), None if maps is None else mean_of_maps(maps)
+
+    def _asked(self, batch: torch.Tensor, explain: str | None) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
         activations = self._body(batch.contiguous(memory_format=torch.channels_last))
         if explain is None:
             return self._tail(activations), None

@@ -16,7 +16,7 @@ from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUM
 from lungassist.models.card import Card
 from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.registry import build
-from lungassist.preprocess import Preprocessing
+from lungassist.preprocess import Preprocessing, prepare_image
 
 #: The smallest network of the registry.
 SMALL = "mobilenet_v3_small"
@@ -38,6 +38,12 @@ def png(image: NDArray[Any]) -> bytes:
     done, data = cv2.imencode(".png", image)
     assert done
     return bytes(data)
+
+
+def prepared_films(count: int, size: int = 64) -> NDArray[np.uint8]:
+    """Films of all classes in turn, as a model takes them: `(count, size, size)`."""
+    films = [film(CLASSES[i % len(CLASSES)], i).astype(np.float32) for i in range(count)]
+    return np.stack([prepare_image(pixels, Preprocessing(size=size)) for pixels in films])
 
 
 def write_films(root: Path, images: Mapping[str, int], inner: str = "images") -> Path:

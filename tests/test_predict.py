@@ -19,14 +19,8 @@ from lungassist.explain import METHODS, class_gradients, heat_maps
 from lungassist.models.registry import architecture
 from lungassist.models.weights import load_model
 from lungassist.predict import Classifier, margin
-from lungassist.preprocess import Preprocessing, prepare_image, to_batch
-from tests.drawn import SMALL, card_of, film, network_of
-
-
-def prepared(count: int, size: int = 64) -> NDArray[np.uint8]:
-    """Drawn films of all classes, as a model takes them."""
-    films = [film(CLASSES[i % 4], i).astype(np.float32) for i in range(count)]
-    return np.stack([prepare_image(pixels, Preprocessing(size=size)) for pixels in films])
+from lungassist.preprocess import to_batch
+from tests.drawn import SMALL, card_of, network_of, prepared_films
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +32,7 @@ def classifier() -> Classifier:
 def test_folding_batch_norm_changes_nothing(name: str) -> None:
     network = network_of(name)
     plain = copy.deepcopy(network)
-    images = prepared(3)
+    images = prepared_films(3)
     card = card_of(architecture=name, temperature=1.7)
     prediction = Classifier(network, card).predict(images)
     batch = to_batch(torch.from_numpy(images), card.preprocessing)
@@ -65,13 +59,13 @@ def test_a_model_from_its_folder(small_model: Path) -> None:
     assert loaded.classes == CLASSES
     network, card = load_model(small_model)
     with torch.no_grad():
-        logits = network(to_batch(torch.from_numpy(prepared(2)), card.preprocessing))
+        logits = network(to_batch(torch.from_numpy(prepared_films(2)), card.preprocessing))
     expected = torch.softmax(logits.double(), dim=1).numpy()
-    np.testing.assert_allclose(loaded.predict(prepared(2)).probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(loaded.predict(prepared_films(2)).probabilities, expected, atol=1e-5)
 
 
 def test_probabilities_sum_to_one_and_temperature_flattens_them() -> None:
-    images, network = prepared(4), network_of()
+    images, network = prepared_films(4), network_of()
     sure, plain, unsure = (
         Classifier(copy.deepcopy(network), card_of(temperature=t)).predict(images, None).probabilities
         for t in (0.25, 1.0, 4.0)
@@ -90,7 +84,7 @@ def test_probabilities_sum_to_one_and_temperature_flattens_them() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_image_gets_the_same_answer_alone_and_in_a_batch(classifier: Classifier, method: str) -> None:
-    images = prepared(5)
+    images = prepared_films(5)
     together = classifier.predict(images, method)
     assert together.heat_maps is not None
     for row, image in enumerate(images):
@@ -101,7 +95,7 @@ def test_an_image_gets_the_same_answer_alone_and_in_a_batch(classifier: Classifi
 
 
 def test_probabilities_do_not_depend_on_the_explanation(classifier: Classifier) -> None:
-    images = prepared(2)
+    images = prepared_films(2)
     plain = classifier.predict(images, None)
     assert plain.heat_maps is None
     for method in METHODS:
@@ -109,7 +103,7 @@ def test_probabilities_do_not_depend_on_the_explanation(classifier: Classifier) 
 
 
 def test_many_threads_get_what_a_single_one_gets(classifier: Classifier) -> None:
-    images = prepared(6)
+    images = prepared_films(6)
     tasks = [(row, method) for row in range(6) for method in (*METHODS, None)]
     expected = {task: classifier.predict(images[[task[0]]], task[1]) for task in tasks}
     shuffled = [tasks[i] for i in np.random.default_rng(1).permutation(len(tasks) * 4) % len(tasks)]
@@ -125,7 +119,7 @@ def test_many_threads_get_what_a_single_one_gets(classifier: Classifier) -> None
 
 
 def test_an_answer_does_not_depend_on_the_callers_gradient_mode(classifier: Classifier) -> None:
-    images = prepared(1)
+    images = prepared_films(1)
     expected = classifier.predict(images).heat_maps
     with torch.no_grad():
         np.testing.assert_array_equal(classifier.predict(images).heat_maps, expected)
@@ -134,7 +128,7 @@ def test_an_answer_does_not_depend_on_the_callers_gradient_mode(classifier: Clas
 
 
 def test_images_may_be_read_only_or_views(classifier: Classifier) -> None:
-    images = prepared(3)
+    images = prepared_films(3)
     expected = classifier.predict(images[::-1].copy(), None).probabilities
     images.flags.writeable = False
     with warnings.catch_warnings():
@@ -162,12 +156,12 @@ def test_the_wrong_input_is_told_from_the_right_one(classifier: Classifier, imag
 
 def test_an_unknown_method_is_refused(classifier: Classifier) -> None:
     with pytest.raises(UsageError, match="'lime'"):
-        classifier.predict(prepared(1), "lime")
+        classifier.predict(prepared_films(1), "lime")
 
 
 def test_a_binary_model_answers_too() -> None:
     binary = Classifier(network_of(classes=2), card_of(classes=(COVID, NORMAL)))
-    prediction = binary.predict(prepared(2))
+    prediction = binary.predict(prepared_films(2))
     assert prediction.probabilities.shape == (2, 2)
     assert prediction.heat_maps is not None
     assert prediction.heat_maps.shape == (2, 2, 2, 2)

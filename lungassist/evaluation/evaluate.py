@@ -223,6 +223,7 @@ def _key(card: Card, table: pd.DataFrame, prepared: PreparedImages, lungs: bool)
         "model": card.name,
         "version": card.full_version,
         "temperature": card.temperature,
+        "flip_test": card.flip_test,
         "preprocessing": card.preprocessing.to_json(),
         "lungs": lungs,
         "images": prepared.content_hash,

@@ -18,8 +18,9 @@ _KINDS: Final[Mapping[type, tuple[str, ...]]] = {
     str: ("name", "version", "architecture", "weights_sha256", "predictions_sha256"),
     dict: ("preprocessing", "operating_point", "data", "split", "hyper_parameters", "libraries", "figures", "training"),
     list: ("classes", "limitations"),
+    bool: ("flip_test",),
 }
-_WORDS: Final[Mapping[type, str]] = {str: "text", dict: "object", list: "list"}
+_WORDS: Final[Mapping[type, str]] = {str: "text", dict: "object", list: "list", bool: "truth value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Card:
         weights_sha256: of `model.safetensors`.
         predictions_sha256: of `predictions.csv`, '' where there is none.
         training: epochs, which of them was kept and why, time and device.
+        flip_test: whether the answer is the mean over an image and its mirror image, see `lungassist.flip_test`.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Card:
     weights_sha256: str
     predictions_sha256: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
+    flip_test: bool = False
 
     @property
     def full_version(self) -> str:

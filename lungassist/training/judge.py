@@ -10,6 +10,7 @@ from lightning.fabric import Fabric
 from torch import nn
 from torch.nn import functional
 
+from lungassist.flip_test import logits_of
 from lungassist.metrics import accuracy, confusion_matrix
 from lungassist.preprocess import to_batch
 from lungassist.training.pixels import Images, LabelledImages, taken
@@ -54,7 +55,8 @@ def predict_logits(
     Args:
         model: where it is, it computes.
         images: the images.
-        recipe: says how they are prepared and in which precision the network runs.
+        recipe: says how they are prepared, in which precision the network runs, and whether it is also asked about
+            their mirror images.
         rows: which of them, `(n,)`; all by default.
         batch_size: images at a time.
         progress: called with (done, all) after every batch.
@@ -66,7 +68,7 @@ def predict_logits(
     for first in range(0, len(chosen), batch_size):
         batch = to_batch(taken(images, chosen[first : first + batch_size], device), recipe.preprocessing)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
-            parts.append(model(batch.contiguous(memory_format=torch.channels_last)).float().cpu())
+            parts.append(logits_of(model, batch, flip_test=recipe.flip_test).cpu())
         if progress:
             progress(min(first + batch_size, len(chosen)), len(chosen))
     return torch.cat(parts)

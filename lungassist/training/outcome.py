@@ -116,6 +116,7 @@ def _card(
         operating_point=HIGHEST_PROBABILITY,
         data=data_of(material, table),
         split=split_of(table, config),
+        flip_test=config.recipe.flip_test,
         hyper_parameters=config.recipe.to_json(),
         libraries=environment(),
         figures=figures,

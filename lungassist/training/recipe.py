@@ -97,6 +97,12 @@ class Recipe:
         "better.",
         choices=tuple(NORMALISATIONS),
     )
+    flip_test: bool = _setting(
+        False,
+        "Images",
+        "Also ask about every image's mirror image and answer with the mean of both, in triage too (test-time "
+        "augmentation): it errs less, at twice the work an answer.",
+    )
     enhancement: str = _setting(
         "none",
         "Images",

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from lungassist.errors import UsageError
+from lungassist.flip_test import logits_of
 from lungassist.models.weights import load_model
 from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
@@ -30,6 +31,7 @@ class _Teacher:
     network: nn.Module
     preprocessing: Preprocessing
     temperature: float
+    flip_test: bool
 
 
 class Teachers:
@@ -72,7 +74,7 @@ class Teachers:
                     f"recipe asks for {recipe.enhancement!r}. Choose the same."
                 )
             placed_network = placed(network, device or torch.device("cpu"))
-            found.append(_Teacher(placed_network, card.preprocessing, card.temperature))
+            found.append(_Teacher(placed_network, card.preprocessing, card.temperature, card.flip_test))
         return cls(found, recipe)
 
     @torch.no_grad()
@@ -89,8 +91,8 @@ class Teachers:
         for teacher in self._teachers:
             seen = _restandardised(batch, self._preprocessing, teacher.preprocessing)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
-                logits = teacher.network(seen)
-            own = (logits.float() / (teacher.temperature * _SOFTENING)).softmax(1)
+                logits = logits_of(teacher.network, seen, flip_test=teacher.flip_test)
+            own = (logits / (teacher.temperature * _SOFTENING)).softmax(1)
             total = own if total is None else total + own
         assert total is not None, "without teachers there is no Teachers"
         return total / len(self._teachers)
@@ -119,4 +121,4 @@ def _restandardised(batch: torch.Tensor, own: Preprocessing, other: Preprocessin
     if own.size != other.size:
         side = (other.size, other.size)
         batch = functional.interpolate(batch, size=side, mode="bilinear", antialias=True, align_corners=False)
-    return batch.contiguous(memory_format=torch.channels_last)
+    return batch

@@ -41,7 +41,7 @@ def _card(card: Card) -> None:
     counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(
         f"{card.architecture}, version {card.full_version}, {card.preprocessing.size} × {card.preprocessing.size} "
-        f"pixels, {card.preprocessing.normalisation} normalisation · images: "
+        f"pixels, {card.preprocessing.normalisation} normalisation{', flip test' if card.flip_test else ''} · images: "
         + (", ".join(f"{split} {count:,}" for split, count in counts.items()) or "not recorded")
         + f" · operating point: {card.operating_point.words}"
     )

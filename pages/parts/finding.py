@@ -67,7 +67,8 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
     st.plotly_chart(probability_bars(finding.probabilities), config={"displayModeBar": False}, key="bars")
     st.caption(
         f"Model **{finding.model}** {finding.model_version} · operating point: {finding.operating_point} · "
-        f"probabilities calibrated on validation (temperature {model.card.temperature:.2f}) · {METHODS[method]}"
+        f"probabilities calibrated on validation (temperature {model.card.temperature:.2f})"
+        f"{', mean over image and mirror image' if model.card.flip_test else ''} · {METHODS[method]}"
     )
 
 

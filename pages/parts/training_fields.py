@@ -19,6 +19,7 @@ _LABELS: Final = {
     "architecture": "Network",
     "start": "Starts from",
     "size": "Input size (pixels)",
+    "flip_test": "Ask about mirror images too",
     "optimiser": "Optimiser",
     "learning_rate": "Learning rate",
     "schedule": "Learning-rate schedule",

@@ -124,6 +124,17 @@ def test_what_is_done_is_not_done_again_unless_something_changed(
     assert set(pd.read_csv(done.table)["split"]) == {"train"}
 
 
+def test_the_same_weights_with_a_flip_test_make_a_new_table(
+    classifier: Classifier, index: DatasetIndex, settings: Settings, tmp_path: Path
+) -> None:
+    done = run(classifier, index, settings, tmp_path)
+    first = done.table.read_bytes()
+    both = Classifier(network_of(), replace(classifier.card, flip_test=True))
+    again = run(both, index, settings, tmp_path)
+    assert again.resumed == 0
+    assert again.table.read_bytes() != first
+
+
 def test_new_metadata_makes_a_new_table(
     classifier: Classifier, index: DatasetIndex, settings: Settings, tmp_path: Path
 ) -> None:

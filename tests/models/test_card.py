@@ -29,6 +29,7 @@ def test_round_trip(tmp_path: Path) -> None:
         temperature=1.37,
         figures={"test": {"accuracy": 0.9, "recall": None}},
         limitations=("Ä sentence.", "Another."),
+        flip_test=True,
         weights_sha256="0123456789abcdef",
         predictions_sha256="fedcba",
     )
@@ -42,6 +43,10 @@ def test_no_two_models_share_a_full_version() -> None:
 
 def test_a_card_from_before_the_predictions_hash_is_read(tmp_path: Path) -> None:
     assert Card.read(written(tmp_path, predictions_sha256=None)).predictions_sha256 == ""
+
+
+def test_a_card_from_before_the_flip_test_is_asked_once(tmp_path: Path) -> None:
+    assert Card.read(written(tmp_path, flip_test=None)).flip_test is False
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,7 @@ def test_a_card_from_before_the_predictions_hash_is_read(tmp_path: Path) -> None
         ({"name": ["a"]}, "name"),
         ({"operating_point": ["highest probability"]}, "operating_point"),
         ({"figures": "good"}, "figures"),
+        ({"flip_test": "no"}, "flip_test"),
         ({"limitations": "none"}, "limitations"),
         ({"weights_sha256": 1234}, "weights_sha256"),
         ({"preprocessing": {"size": 224}}, "mean"),

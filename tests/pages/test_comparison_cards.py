@@ -46,6 +46,13 @@ def test_it_shows_the_measured_figures_and_a_dash_for_the_undefined(page: AppTes
     assert any("train 17, test 4" in caption.value for caption in page.caption)
 
 
+def test_a_flip_test_is_said_of_a_model_that_has_one(page: AppTest, tmp_path: Path) -> None:
+    assert not any("flip test" in caption.value for caption in page.caption)
+    save_tiny_model(tmp_path / "both", flip_test=True)
+    page.run()
+    assert len([caption for caption in page.caption if "flip test" in caption.value]) == 1
+
+
 def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:
     assert any("no model.safetensors" in error.value for error in page.error)
 

@@ -48,6 +48,17 @@ def test_phantoms_are_classified_and_labelled_synthetic(app: AppTest) -> None:
     assert app.title[0].value == "Triage"
 
 
+def test_a_finding_says_whether_the_mirror_image_was_asked_about_too(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "both", flip_test=True)
+    app.run()
+    app.button[0].click().run()
+    for name, told in (("tiny", False), ("both", True)):
+        app.selectbox(key="model").set_value(name).run()
+        assert not app.exception
+        (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
+        assert ("mean over image and mirror image" in caption) is told
+
+
 def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
     app.run()
     archive = io.BytesIO()

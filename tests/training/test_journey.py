@@ -116,8 +116,23 @@ def test_the_cards_figures_are_those_of_the_predictions_beside_it(whole: Path) -
 
 
 def test_the_saved_model_triages_as_its_table_says(whole: Path, films: Path) -> None:
-    table = pd.read_csv(whole / "model" / "predictions.csv").set_index("file")
-    classifier, settings = Classifier.load(whole / "model"), Settings.from_environment()
+    assert_triages_as_its_table(whole, films)
+
+
+def test_a_flip_test_is_part_of_the_model(whole: Path, films: Path, tmp_path: Path) -> None:
+    """Of the same weights, the table comes from both views, and triage asks as the table did."""
+    recipe = replace(RECIPE, start=str(whole), epochs=0)
+    once = run_of(tmp_path / "once", films, recipe)
+    twice = run_of(tmp_path / "twice", films, replace(recipe, flip_test=True))
+    assert (once.flip_test, twice.flip_test) == (False, True)
+    assert once.weights_sha256 == twice.weights_sha256
+    assert once.predictions_sha256 != twice.predictions_sha256
+    assert_triages_as_its_table(tmp_path / "twice", films)
+
+
+def assert_triages_as_its_table(run_dir: Path, films: Path) -> None:
+    table = pd.read_csv(run_dir / "model" / "predictions.csv").set_index("file")
+    classifier, settings = Classifier.load(run_dir / "model"), Settings.from_environment()
     studies = list(iter_studies([films / file for file in table.index], settings))
     results = triage(studies, classifier, settings, explain=None, keep=forget)
     for (_, row), result in zip(table.iterrows(), results, strict=True):

@@ -61,6 +61,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         groups=("middle", "classifier"),
         size=96,
         normalisation="imagenet",
+        flip_test=True,
         enhancement="clahe",
         optimiser="sgd",
         learning_rate=0.01,
@@ -92,7 +93,16 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         degrade=False,
         noise=0.2,
     )
-    options = [*REQUIRED, "--model", "alexnet", "--groups", "middle,classifier", "--no-flip", "--no-degrade"]
+    options = [
+        *REQUIRED,
+        "--model",
+        "alexnet",
+        "--groups",
+        "middle,classifier",
+        "--no-flip",
+        "--flip-test",
+        "--no-degrade",
+    ]
     options += ["--no-duplicates-together", "--teachers", "one,runs/other"]
     for name, value in wanted.to_json().items():
         if name not in ("architecture", "groups", "teachers") and not isinstance(value, bool):

@@ -93,6 +93,16 @@ def test_a_teacher_sees_the_batch_in_its_own_size(settings: Settings) -> None:
     torch.testing.assert_close(found, softened(network, larger, WARM), rtol=1e-3, atol=1e-3)
 
 
+def test_a_teacher_with_a_flip_test_is_asked_both_ways(settings: Settings) -> None:
+    network = save(settings, "both", flip_test=True)
+    batch = to_batch(grey(), OWN.preprocessing)
+    with torch.no_grad():
+        logits = (network(batch) + network(batch.flip(-1))) / 2
+    expected = (logits / (2 * WARM)).softmax(1)
+    torch.testing.assert_close(taught(settings, "both").opinion(batch), expected, rtol=1e-3, atol=1e-3)
+    assert not torch.allclose(softened(network, batch, WARM), expected, atol=0.02), "else it shows nothing"
+
+
 def test_the_share_blends_label_and_opinion(settings: Settings) -> None:
     save(settings, "one")
     batch = to_batch(grey(), OWN.preprocessing)
