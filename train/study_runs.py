@@ -202,21 +202,24 @@ def _refuse_other(each: StudyRun) -> None:
         recorded = json.loads(each.run.config_file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{each.run.config_file} cannot be read ({error}). Move {each.run.path} away.") from error
-    if differences := _differences(recorded, json.loads(json.dumps(each.config.to_json()))):
+    # A setting that came after the run was begun had its default then.
+    defaults = type(each.config.recipe)().to_json()
+    wanted, defaults = json.loads(json.dumps([each.config.to_json(), defaults]))
+    if differences := _differences(recorded, wanted, defaults):
         raise UsageError(
             f"{each.run.path} was begun with other settings ({'; '.join(differences[:3])}). "
             "Choose another --out, or move that folder away."
         )
 
 
-def _differences(recorded: Any, wanted: dict[str, Any]) -> list[str]:
+def _differences(recorded: Any, wanted: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
     if not isinstance(recorded, dict):
         return ["it is no configuration"]
     found = []
     for key in [*wanted, *(key for key in recorded if key not in wanted)]:
         old, new = recorded.get(key), wanted.get(key)
         if key == "recipe" and isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new)
+            found += _differences({**defaults, **old}, new, {})
         elif old != new:
             found.append(f"{key}: {old} there, {new} now")
     return found

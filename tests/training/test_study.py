@@ -108,6 +108,13 @@ def test_a_study_from_beginning_to_end(films: Path, tmp_path: Path, capsys: pyte
     assert shown[2].startswith("first")
     assert len(shown) == 3
 
+    config = tmp_path / "out" / "drawn" / "first" / "config.json"
+    older = json.loads(config.read_text(encoding="utf-8"))
+    del older["recipe"]["flip_test"]
+    config.write_text(json.dumps(older), encoding="utf-8")
+    assert study.main([*line[:-1], "--only", "first"]) == 0, "a setting that came later had its default"
+    capsys.readouterr()
+
     assert study.main([*line, "--set", "epochs=2"]) == 2
     said = capsys.readouterr().err
     assert "was begun with other settings (epochs: 1 there, 2 now)" in said
