@@ -18,7 +18,7 @@ MODULES = sorted((ROOT / "lungassist").rglob("*.py"))
 FLOORS = (
     {"classes", "errors", "files", "settings"},
     {"enhance", "imaging", "metrics", "overlay", "preprocess"},
-    {"dataset", "device", "explain", "models", "phantom", "phantom_anatomy", "store"},
+    {"dataset", "device", "explain", "flip_test", "models", "phantom", "phantom_anatomy", "store"},
     {"predict"},
     {"evaluation"},
     {"jobs", "training"},
