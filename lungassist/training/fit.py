@@ -194,15 +194,23 @@ def _step(
     surroundings: Surroundings | None,
 ) -> torch.Tensor:
     own = own_slice(len(chosen), fabric)
-    images, labels = train.taken(chosen[own], weights.device)
+    as_they_are, labels = train.taken(chosen[own], weights.device)
+    images = as_they_are
     if surroundings:
         images = surroundings.exchanged(images, chosen, generator.initial_seed(), first=own.start)
     whole = weights[train.labels[chosen.to(train.labels.device)].to(weights.device)].sum()
     out = None if buffer is None else buffer[: len(images)]
+    before = generator.get_state()  # of the changes: teachers see the same ones
     batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
-    loss = _loss(logits, labels, weights, recipe, batch, teachers)
+    for_teachers = batch
+    if teachers and images is not as_they_are:
+        # A teacher that leans on the surroundings would teach to follow those of another image.
+        generator.set_state(before)
+        for_teachers = augment_batch(as_they_are, recipe, generator, first=own.start, whole=len(chosen))
+        for_teachers = for_teachers.contiguous(memory_format=torch.channels_last)
+    loss = _loss(logits, labels, weights, recipe, for_teachers, teachers)
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.
     fabric.backward(loss / whole * fabric.world_size)
     nn.utils.clip_grad_norm_([p for p in state.model.parameters() if p.requires_grad], _LARGEST_GRADIENT)
@@ -222,7 +230,7 @@ def _loss(
     labels: torch.Tensor,
     weights: torch.Tensor,
     recipe: Recipe,
-    batch: torch.Tensor,
+    for_teachers: torch.Tensor,
     teachers: Teachers | None,
 ) -> torch.Tensor:
     """Summed over the images, each with its class's weight."""
@@ -230,7 +238,7 @@ def _loss(
     if teachers is None:
         return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="sum")
     losses = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-    return (teachers.blended(losses, logits, batch) * weights[labels]).sum()
+    return (teachers.blended(losses, logits, for_teachers) * weights[labels]).sum()
 
 
 def _refuse_no_number(loss: torch.Tensor, state: FitState, recipe: Recipe) -> None:

@@ -1,7 +1,9 @@
 """Distillation: a network learns what trained models think of every changed image, besides what its label says.
 
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; that teacher and pupil must see the same
-view of an image: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022.
+view of an image: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022. Where the
+pupil sees a chest in the surroundings of another image, its teachers see it in its own, so that the pupil learns to say
+there what they say here.
 """
 
 from __future__ import annotations
@@ -103,7 +105,8 @@ class Teachers:
         Args:
             losses: cross-entropies of the images with their labels.
             logits: `(N, K)` float32, the pupil's.
-            batch: what both see.
+            batch: what the teachers see: the pupil's batch, changed in the same way, but every chest in its own
+                surroundings.
         """
         own = (logits / _SOFTENING).log_softmax(1)
         divergence = functional.kl_div(own, self.opinion(batch), reduction="none").sum(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 from lungassist.classes import CLASSES, COVID, NORMAL
 from lungassist.errors import UsageError
 from lungassist.models.weights import load_model, save_model
+from lungassist.phantom import phantom
 from lungassist.preprocess import Preprocessing, to_batch
 from lungassist.settings import Settings
 from lungassist.training.estimate import estimate
@@ -22,6 +24,7 @@ from lungassist.training.pixels import LabelledImages
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory
 from lungassist.training.state import start
+from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
 from tests.drawn import SMALL, card_of, network_of
 from tests.training.runs import RECIPE, assert_same_run, config_of, resumed, run_of
@@ -167,6 +170,38 @@ def test_labels_that_are_noise_are_not_learnt_where_the_teacher_decides(settings
 
     torch.testing.assert_close(trained(1.0, 0), trained(1.0, 1), rtol=0, atol=0)
     assert not torch.equal(trained(0.5, 0), trained(0.5, 1))
+
+
+class _Watched:
+    """Teachers that keep the batches which they are asked about."""
+
+    def __init__(self, teachers: Teachers) -> None:
+        self._teachers = teachers
+        self.seen: list[torch.Tensor] = []
+
+    def blended(self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        self.seen.append(batch.clone())
+        return self._teachers.blended(losses, logits, batch)
+
+
+def test_teachers_see_a_chest_in_its_own_surroundings(settings: Settings) -> None:
+    """Turned, shifted and noisy as the pupil's, but not in the surroundings that the pupil's is shown in."""
+    save(settings, "one")
+    recipe = replace(OWN, size=160, teachers=("one",), surroundings=1.0, rotation=20.0, noise=1.0, exposure=0.4)
+    films = torch.from_numpy(np.stack([phantom(CLASSES[i % 4], seed=i, size=160) for i in range(8)]))
+    data = LabelledImages(films, torch.arange(8) % len(CLASSES))
+    seen: dict[str, list[torch.Tensor]] = {"pupil": [], "alone": []}
+    for name, surroundings in (("alone", None), ("pupil", Surroundings.of(recipe, data))):
+        state = start(network_of(size=160, seed=3), recipe, 8)
+        watched = _Watched(taught(settings, "one", size=160))
+        state.model.register_forward_pre_hook(
+            lambda module, given, name=name: seen[name].append(given[0].clone()) if module.training else None
+        )
+        for _ in fit(state, data, data, recipe, classes=CLASSES, teachers=watched, surroundings=surroundings):  # type: ignore[arg-type]
+            pass
+        assert len(watched.seen) == 1
+        torch.testing.assert_close(watched.seen[0], seen["alone"][0], rtol=0, atol=0)
+    assert not torch.allclose(seen["pupil"][0], seen["alone"][0], atol=0.1), "else it shows nothing"
 
 
 @pytest.fixture(scope="module")
