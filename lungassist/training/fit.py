@@ -200,14 +200,14 @@ def _step(
         images = surroundings.exchanged(images, chosen, generator.initial_seed(), first=own.start)
     whole = weights[train.labels[chosen.to(train.labels.device)].to(weights.device)].sum()
     out = None if buffer is None else buffer[: len(images)]
-    before = generator.get_state()  # of the changes: teachers see the same ones
     batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
     for_teachers = batch
     if teachers and images is not as_they_are:
-        # A teacher that leans on the surroundings would teach to follow those of another image.
-        generator.set_state(before)
+        # A teacher that leans on the surroundings would teach to follow those of another image. Seeded anew, the same
+        # changes are drawn.
+        generator.manual_seed(generator.initial_seed())
         for_teachers = augment_batch(as_they_are, recipe, generator, first=own.start, whole=len(chosen))
         for_teachers = for_teachers.contiguous(memory_format=torch.channels_last)
     loss = _loss(logits, labels, weights, recipe, for_teachers, teachers)
