@@ -1,7 +1,7 @@
 """Random changes to a whole batch at once, on the training device, from a seeded generator.
 
 They stand for what differs between hospitals and not between diseases: how the patient stood (rotation, shift,
-scale), how the film was exposed and windowed, how it was scanned and stored, what was printed on it.
+scale), how the film was exposed, windowed and processed, how it was scanned and stored, what was printed on it.
 
 On the CPU images are moved one by one as bytes, in threads; elsewhere the whole batch at once as floats. The two agree
 to within the rounding of a grey level, which exposure may stretch.
@@ -14,7 +14,17 @@ from torch.nn import functional
 
 from lungassist.preprocess import Preprocessing, to_batch
 from lungassist.training.augment_cpu import change_on_cpu
-from lungassist.training.changes import Boxes, Changes, Degradation, draw_changes
+from lungassist.training.changes import (
+    LEAST_DETAIL,
+    MOST_GAIN,
+    PLACES,
+    Boxes,
+    Changes,
+    Degradation,
+    Processing,
+    draw_changes,
+    places_a_side,
+)
 from lungassist.training.recipe import Recipe
 
 
@@ -87,9 +97,35 @@ def change_on_device(images: torch.Tensor, changes: Changes) -> torch.Tensor:
     if changes.exposure is not None:
         gamma, contrast, brightness = changes.exposure.view(-1, 3, 1, 1, 1).unbind(1)
         batch = ((batch.clamp(1e-4, 1) ** gamma - 0.5) * contrast + 0.5 + brightness).clamp(0, 1)
+    if changes.processing is not None:
+        batch = _processed(batch, changes.processing)
     if changes.degradation is not None:
         batch = _degrade(batch, changes.degradation)
     return (batch.clamp(0, 1) * 255).squeeze(1)
+
+
+def _processed(batch: torch.Tensor, processing: Processing) -> torch.Tensor:
+    gain, evening, flattening = (
+        each.view(-1, 1, 1, 1) for each in (processing.gain, processing.evening, processing.flattening)
+    )
+    mean = _local_means(batch, processing)
+    detail = batch - mean
+    spread = _local_means(detail.square(), processing).clamp(min=0).sqrt()
+    usual = spread.mean(dim=(1, 2, 3), keepdim=True)
+    gain = (gain * ((usual + LEAST_DETAIL) / (spread + LEAST_DETAIL)) ** evening).clamp(max=MOST_GAIN)
+    mean = mean + flattening * (batch.mean(dim=(1, 2, 3), keepdim=True) - mean)
+    return torch.where(processing.chosen.view(-1, 1, 1, 1), (mean + gain * detail).clamp(0, 1), batch)
+
+
+def _local_means(batch: torch.Tensor, processing: Processing) -> torch.Tensor:
+    """Over places of each image's own size; all are computed, as which are wanted is known on the device alone."""
+    side, result = batch.shape[-1], batch
+    for index in range(len(PLACES)):
+        small = (places_a_side(index, side),) * 2
+        means = functional.interpolate(batch, size=small, mode="bilinear", antialias=True)
+        means = functional.interpolate(means, size=(side, side), mode="bilinear")
+        result = torch.where((processing.places == index).view(-1, 1, 1, 1), means, result)
+    return result
 
 
 def _degrade(batch: torch.Tensor, degradation: Degradation) -> torch.Tensor:

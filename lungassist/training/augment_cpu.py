@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lungassist.preprocess import Preprocessing
-from lungassist.training.changes import Boxes, Changes, Degradation
+from lungassist.training.changes import (
+    LEAST_DETAIL,
+    MOST_GAIN,
+    Boxes,
+    Changes,
+    Degradation,
+    Processing,
+    places_a_side,
+)
 
 Floats = NDArray[np.float32]
 Step = Callable[[int], None]
@@ -36,12 +44,15 @@ def change_on_cpu(
     side = images.shape[-1]
     matrices = pixel_matrices(changes.matrix.numpy().astype(np.float64), side)
     tables = _tables(changes.exposure, len(images))
+    processed = None if changes.processing is None else _Processed(changes.processing, side)
     marks = None if changes.degradation is None else _Marks(changes.degradation, side)
 
     def one(i: int) -> None:
         # Beyond the film there is black, which is exposed like the rest.
         moved = cv2.warpAffine(images[i], matrices[i], (side, side), flags=_WARP, borderMode=cv2.BORDER_CONSTANT)
         grey = moved.astype(np.float32) if tables is None else cv2.LUT(moved, tables[i])
+        if processed is not None:
+            processed.apply(grey, i)
         if marks is not None:
             marks.apply(grey, i)
         _spread(grey, out[i], preprocessing)
@@ -70,6 +81,38 @@ def _tables(exposure: torch.Tensor | None, count: int) -> Floats | None:
     return np.asarray(np.clip(exposed, 0, 1) * 255, dtype=np.float32)
 
 
+class _Processed:
+    """Local contrast, changed in one grey image at a time."""
+
+    def __init__(self, processing: Processing, side: int) -> None:
+        self.side = side
+        self.chosen = processing.chosen.numpy()
+        self.places = [places_a_side(index, side) for index in processing.places.tolist()]
+        self.gain, self.evening, self.flattening = (
+            each.numpy() for each in (processing.gain, processing.evening, processing.flattening)
+        )
+
+    def apply(self, grey: Floats, i: int) -> None:
+        if not self.chosen[i]:
+            return
+        mean = _softened(grey, self.places[i])
+        detail = grey - mean
+        gain: Floats | np.float32 = self.gain[i]
+        if self.evening[i]:
+            spread = np.sqrt(np.maximum(_softened(detail * detail, self.places[i]), 0))
+            least = np.float32(255 * LEAST_DETAIL)
+            gain = gain * ((spread.mean() + least) / (spread + least)) ** self.evening[i]
+        mean += self.flattening[i] * (grey.mean() - mean)
+        np.clip(mean + np.minimum(gain, np.float32(MOST_GAIN)) * detail, 0, 255, out=grey)
+
+
+def _softened(grey: Floats, small: int) -> Floats:
+    """At `small` pixels a side, and back at its own size."""
+    size = grey.shape[::-1]
+    coarse = Image.fromarray(grey).resize((small, small), Image.Resampling.BILINEAR)
+    return np.array(coarse.resize(size, Image.Resampling.BILINEAR))
+
+
 class _Marks:
     """Coarse resolution, noise and boxes, applied to one grey image at a time."""
 
@@ -84,8 +127,7 @@ class _Marks:
 
     def apply(self, grey: Floats, i: int) -> None:
         if self.coarse[i]:
-            small = Image.fromarray(grey).resize((self.small, self.small), Image.Resampling.BILINEAR)
-            grey[...] = np.asarray(small.resize((self.side, self.side), Image.Resampling.BILINEAR))
+            grey[...] = _softened(grey, self.small)
         if self.spread[i]:
             down, right = self.down[i], self.right[i]
             grey += self.noise[down : down + self.side, right : right + self.side] * self.spread[i]

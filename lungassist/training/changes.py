@@ -12,6 +12,18 @@ from lungassist.training.recipe import Recipe
 
 #: How much larger than an image the square of noise is that a batch's images take theirs from.
 NOISE_MARGIN: Final = 64
+#: Places a side that local means are taken over: from the lungs' fields down to the vessels' edges.
+PLACES: Final = (4, 8, 16, 32, 64, 96)
+_GAINS: Final = (0.6, 2.5)
+#: Detail is made no more than so many times as strong; and where there is less of it than this share of the range, it
+#: counts as this much: what is evened out there is noise.
+MOST_GAIN: Final = 4.0
+LEAST_DETAIL: Final = 0.03
+
+
+def places_a_side(index: int, side: int) -> int:
+    """Of `PLACES`, but no smaller than two pixels of an image of `side`."""
+    return min(PLACES[index], max(1, side // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +76,45 @@ class Degradation:
 
 
 @dataclass(frozen=True, slots=True)
+class Processing:
+    """How another maker's machine shows some images: local contrast raised, lowered or evened out.
+
+    An image is its local mean, taken over places of a size that is drawn, and its detail. Unsharp masking, multiscale
+    processing and adaptive equalisation all change how much there is of the two.
+
+    Attributes:
+        chosen: `(N,)` bool, processed at all.
+        places: `(N,)` int64, an index into `PLACES`.
+        gain: `(N,)`, what the detail is multiplied by.
+        evening: `(N,)` in [0, 1]: 1 gives detail one strength everywhere, 0 leaves it as strong as it was there.
+        flattening: `(N,)` in [0, 1]: the share of the way on which local means are moved to that of the image.
+    """
+
+    chosen: torch.Tensor
+    places: torch.Tensor
+    gain: torch.Tensor
+    evening: torch.Tensor
+    flattening: torch.Tensor
+
+    def rows(self, chosen: slice) -> Processing:
+        """Those of some images."""
+        return Processing(*(getattr(self, entry.name)[chosen] for entry in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What happens to each of `N` images.
 
     Attributes:
         matrix: `(N, 2, 3)`, from places in the result to places in the image, both in [-1, 1] (torch's affine_grid).
         exposure: `(N, 3)` gamma, contrast and brightness, or None.
+        processing: or None.
         degradation: or None.
     """
 
     matrix: torch.Tensor
     exposure: torch.Tensor | None
+    processing: Processing | None
     degradation: Degradation | None
 
     def rows(self, first: int, count: int) -> Changes:
@@ -83,6 +123,7 @@ class Changes:
         return Changes(
             self.matrix[chosen],
             None if self.exposure is None else self.exposure[chosen],
+            None if self.processing is None else self.processing.rows(chosen),
             None if self.degradation is None else self.degradation.rows(chosen),
         )
 
@@ -100,7 +141,8 @@ def draw_changes(recipe: Recipe, count: int, side: int, generator: torch.Generat
     if strength:
         gamma, contrast, brightness = (draw.uniform(-strength, strength) for _ in range(3))
         exposure = torch.stack([gamma.exp(), contrast + 1, brightness / 2], dim=1)
-    return Changes(matrix, exposure, _degradation(side, draw, recipe.noise) if recipe.degrade else None)
+    processing = _processing(draw, recipe.processing) if recipe.processing else None
+    return Changes(matrix, exposure, processing, _degradation(side, draw, recipe.noise) if recipe.degrade else None)
 
 
 class _Draw:
@@ -141,6 +183,16 @@ def _cropped(matrix: torch.Tensor, most: float, draw: _Draw) -> torch.Tensor:
     # Written out: a product of matrices may round a part of the batch otherwise than the whole.
     moved = turned[:, :, 0] * right.unsqueeze(1) + turned[:, :, 1] * down.unsqueeze(1) + moved
     return torch.cat([turned * (1 - cut).view(-1, 1, 1), moved.unsqueeze(2)], dim=2)
+
+
+def _processing(draw: _Draw, share: float) -> Processing:
+    return Processing(
+        chosen=draw.chance(share),
+        places=draw.offset(len(PLACES)),
+        gain=draw.uniform(*(math.log(gain) for gain in _GAINS)).exp(),
+        evening=draw.uniform(0, 1) * draw.chance(0.5),
+        flattening=draw.uniform(0, 0.9) * draw.chance(0.5),
+    )
 
 
 def _degradation(side: int, draw: _Draw, noisy: float) -> Degradation:

@@ -188,6 +188,13 @@ class Recipe:
         span=(0, 1),
     )
     exposure: float = _setting(0.3, "Augmentation", "Change brightness, contrast and gamma by so much.", span=(0, 0.9))
+    processing: float = _setting(
+        0.0,
+        "Augmentation",
+        "Share of the images whose local contrast is raised, lowered or evened out, as the processing of other makers' "
+        "machines and archives does.",
+        span=(0, 1),
+    )
     degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")
     noise: float = _setting(
         0.4, "Augmentation", "Where some are degraded: share of the images with noise, of up to 6 %.", span=(0, 1)

@@ -34,6 +34,7 @@ _LABELS: Final = {
     "rotation": "Rotation (degrees)",
     "crop": "Cut off (share of the side)",
     "surroundings": "Share with other surroundings",
+    "processing": "Share processed otherwise",
     "degrade": "Blur, noise and markers",
     "noise": "Share of noisy images",
     "split_seed": "Seed of the split",

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import robustness
 from benchmarks.perturbations import PERTURBATIONS, dicom, png
 from lungassist.classes import CLASSES
+from lungassist.enhance import clahe
 from lungassist.imaging.reader import read_radiograph
 from lungassist.phantom import phantom, phantom_png
 from lungassist.preprocess import Preprocessing, prepare_image
@@ -57,6 +58,22 @@ def test_an_inverted_file_is_undone_when_it_is_read() -> None:
 )
 def test_sizes_are_as_named(name: str, shape: tuple[int, int]) -> None:
     assert changed(name).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("name", "times"), [("softer", 0.6), ("local contrast", 1.5), ("local contrast 2", 2.0), ("sharpened", 2.0)]
+)
+def test_local_contrast_is_changed_as_named(name: str, times: float) -> None:
+    """Of a wave so fine that the Gaussian takes nothing of it for the background."""
+    fine = (100 + 20 * np.sin(np.arange(256) * np.pi / 2)).round().astype(np.uint8)
+    data = PERTURBATIONS[name].change(np.tile(fine, (256, 1)), np.random.default_rng(1))
+    seen = 255 * read_radiograph(data, name, Settings.from_environment()).pixels[64:-64, 64:-64]
+    assert np.ptp(seen) == pytest.approx(40 * times, abs=3)
+    assert seen.mean() == pytest.approx(100, abs=1)
+
+
+def test_clahe_is_the_products_own() -> None:
+    assert np.array_equal(np.rint(255 * changed("clahe")), clahe(PICTURE))
 
 
 def test_random_changes_differ_between_images() -> None:

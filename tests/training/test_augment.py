@@ -12,8 +12,10 @@ from lungassist.training.augment import augment, augment_batch, change_on_device
 from lungassist.training.changes import draw_changes
 from lungassist.training.recipe import Recipe
 
-STRONG = Recipe(architecture="resnet18", size=64, rotation=20, shift=0.1, scale=0.2, crop=0.2, exposure=0.5)
-STILL = replace(STRONG, flip=False, rotation=0, shift=0, scale=0, crop=0, exposure=0, degrade=False)
+STRONG = Recipe(
+    architecture="resnet18", size=64, rotation=20, shift=0.1, scale=0.2, crop=0.2, exposure=0.5, processing=0.5
+)
+STILL = replace(STRONG, flip=False, rotation=0, shift=0, scale=0, crop=0, exposure=0, processing=0, degrade=False)
 
 
 def images(count: int = 16) -> torch.Tensor:
@@ -120,6 +122,59 @@ def test_so_many_of_the_images_get_noise(share: float) -> None:
     assert noisy.float().mean() == pytest.approx(share, abs=0.08)
 
 
+def ripples(count: int, *, pixels: float = 8, depth: float = 20) -> torch.Tensor:
+    """Grey images with a wave of so many pixels from crest to crest, twice as deep in the right half."""
+    place = torch.arange(64)
+    wave = (place.view(-1, 1) + place) * (2 * torch.pi / pixels)
+    deep = depth * (1 + (place >= 32))
+    return (128 + deep * wave.sin()).round().to(torch.uint8).repeat(count, 1, 1)
+
+
+def depths(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of the waves in the left and in the right half, away from edges."""
+    middle = batch.float()[:, 8:-8]
+    return middle[:, :, 6:26].std(dim=(1, 2)), middle[:, :, 38:58].std(dim=(1, 2))
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_so_many_of_the_images_are_processed_otherwise(share: float) -> None:
+    batch = ripples(300)
+    changed = augmented(replace(STILL, processing=share), batch=batch)
+    other = (changed - batch).abs().amax(dim=(1, 2)) > 0.5
+    assert other.float().mean() == pytest.approx(share, abs=0.08)
+
+
+def test_processing_changes_detail_and_not_what_lies_under_it() -> None:
+    batch = ripples(400, depth=10)
+    changed = augmented(replace(STILL, processing=1), batch=batch)
+    left, right = (new / old for new, old in zip(depths(changed), depths(batch), strict=True))
+    assert left.min() < 0.75, "some are flatter"
+    assert left.max() > 2, "some have far more detail"
+    assert max(left.max(), right.max()) < 4.1, "none has more than detail is ever raised by"
+    assert (changed.mean(dim=(1, 2)) - 128).abs().max() < 3
+    evened = right / left
+    assert evened.max() < 1.1, "what is deep is raised no more than what is shallow"
+    assert (evened > 0.97).float().mean() > 0.4, "half are not evened out"
+    assert (evened < 0.8).float().mean() > 0.1
+
+
+def test_processing_flattens_wide_shadows_of_some() -> None:
+    ramp = torch.arange(64).mul(2).add(60).to(torch.uint8).repeat(300, 64, 1)
+    changed = augmented(replace(STILL, processing=1), batch=ramp)
+    fall = (changed[:, 20:44, 44] - changed[:, 20:44, 20]).mean(dim=1) / 48
+    assert fall.min() < 0.6
+    assert fall.max() < 2.6
+    assert (fall > 0.9).float().mean() > 0.4
+
+
+def test_noise_in_the_dark_is_not_raised_to_be_seen() -> None:
+    dark = torch.randint(0, 3, (100, 64, 64), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    dark[:, :, 32:] = ripples(100)[:, :, 32:]
+    changed = augmented(replace(STILL, processing=1), batch=dark)[:, 8:-8, 4:24]
+    grain = changed.diff(dim=1).flatten(1).std(dim=1)
+    assert grain.max() < 5 * dark[:, 8:-8, 4:24].float().diff(dim=1).std()
+
+
 FLIP_AND_ROTATE = replace(STILL, flip=True, rotation=15)
 
 
@@ -131,7 +186,11 @@ def smooth(count: int = 16, side: int = 64) -> torch.Tensor:
     return (large.squeeze(1) * fade * fade.unsqueeze(1) * 255).to(torch.uint8)
 
 
-@pytest.mark.parametrize("recipe", [FLIP_AND_ROTATE, replace(STRONG, exposure=0), STRONG], ids=["paper", "flat", "all"])
+@pytest.mark.parametrize(
+    "recipe",
+    [FLIP_AND_ROTATE, replace(STRONG, exposure=0, processing=0), replace(STRONG, processing=0)],
+    ids=["paper", "flat", "all"],
+)
 def test_the_cpu_agrees_with_the_batch_arithmetic_of_other_devices(recipe: Recipe) -> None:
     batch = smooth()
     changes = draw_changes(recipe, len(batch), 64, torch.Generator().manual_seed(1))
@@ -139,6 +198,14 @@ def test_the_cpu_agrees_with_the_batch_arithmetic_of_other_devices(recipe: Recip
     # Half a level of rounding; contrast and gamma of up to 1.5 and e**0.5 stretch it, most in the dark.
     assert difference.mean() < 0.6
     assert difference.quantile(0.999) < (1.1 if not recipe.exposure else 8)
+
+
+@pytest.mark.parametrize("side", [64, 224])
+def test_the_cpu_processes_as_other_devices_do(side: int) -> None:
+    recipe = replace(STILL, processing=1, size=side)
+    batch = torch.cat([smooth(32, side), images(32) if side == 64 else smooth(32, side)])
+    changes = draw_changes(recipe, len(batch), side, torch.Generator().manual_seed(1))
+    assert (augmented(recipe, batch=batch) - change_on_device(batch, changes)).abs().max() < 0.05
 
 
 def test_processes_that_share_a_batch_see_what_one_would() -> None:
