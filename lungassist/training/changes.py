@@ -186,12 +186,15 @@ def _cropped(matrix: torch.Tensor, most: float, draw: _Draw) -> torch.Tensor:
 
 
 def _processing(draw: _Draw, share: float) -> Processing:
+    chosen, places = draw.chance(share), draw.offset(len(PLACES))
+    # Flattened over small places, the lungs themselves would vanish.
+    most = 0.9 * (PLACES[1] / torch.tensor(PLACES, device=places.device)[places]).clamp(max=1)
     return Processing(
-        chosen=draw.chance(share),
-        places=draw.offset(len(PLACES)),
+        chosen=chosen,
+        places=places,
         gain=draw.uniform(*(math.log(gain) for gain in _GAINS)).exp(),
         evening=draw.uniform(0, 1) * draw.chance(0.5),
-        flattening=draw.uniform(0, 0.9) * draw.chance(0.5),
+        flattening=most * draw.uniform(0, 1) * draw.chance(0.5),
     )
 
 
