@@ -9,6 +9,8 @@ to within the rounding of a grey level, which exposure may stretch.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch.nn import functional
 
@@ -61,6 +63,7 @@ def augment_batch(
     first: int = 0,
     whole: int | None = None,
     out: torch.Tensor | None = None,
+    processed: bool = True,
 ) -> torch.Tensor:
     """`to_batch(augment(...), preprocessing)` in one go, which spares the CPU several passes through memory.
 
@@ -68,12 +71,15 @@ def augment_batch(
         preprocessing: the recipe's unless given.
         out: `(N, 3, S, S)` float32 on the CPU to write to, channels first or last; a fresh tensor of that size costs
             as much time as filling it.
+        processed: False leaves local contrast alone and changes all else as it would be changed with it.
 
     Returns:
         `(N, 3, S, S)` float32, a network's input.
     """
     preprocessing = preprocessing or recipe.preprocessing
     changes = _drawn(images, recipe, generator, first, whole)
+    if not processed:
+        changes = replace(changes, processing=None)
     if images.device.type != "cpu":
         return to_batch(change_on_device(images, changes), preprocessing)
     n, side, _ = images.shape

@@ -204,11 +204,13 @@ def _step(
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
     for_teachers = batch
-    if teachers and images is not as_they_are:
-        # A teacher that leans on the surroundings would teach to follow those of another image. Seeded anew, the same
-        # changes are drawn.
+    if teachers and (images is not as_they_are or recipe.processing):
+        # A teacher that leans on the surroundings would teach to follow those of another image, and one that never saw
+        # other processing to take it for disease. Seeded anew, the same changes are drawn.
         generator.manual_seed(generator.initial_seed())
-        for_teachers = augment_batch(as_they_are, recipe, generator, first=own.start, whole=len(chosen))
+        for_teachers = augment_batch(
+            as_they_are, recipe, generator, first=own.start, whole=len(chosen), processed=False
+        )
         for_teachers = for_teachers.contiguous(memory_format=torch.channels_last)
     loss = _loss(logits, labels, weights, recipe, for_teachers, teachers)
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.

@@ -2,8 +2,8 @@
 
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; that teacher and pupil must see the same
 view of an image: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022. Where the
-pupil sees a chest in the surroundings of another image, its teachers see it in its own, so that the pupil learns to say
-there what they say here.
+pupil sees a chest in the surroundings of another image, or with other local contrast, its teachers see it as it came,
+so that the pupil learns to say there what they say here.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Teachers:
             losses: cross-entropies of the images with their labels.
             logits: `(N, K)` float32, the pupil's.
             batch: what the teachers see: the pupil's batch, changed in the same way, but every chest in its own
-                surroundings.
+                surroundings and with its own local contrast.
         """
         own = (logits / _SOFTENING).log_softmax(1)
         divergence = functional.kl_div(own, self.opinion(batch), reduction="none").sum(1)

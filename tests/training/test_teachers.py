@@ -184,14 +184,18 @@ class _Watched:
         return self._teachers.blended(losses, logits, batch)
 
 
-def test_teachers_see_a_chest_in_its_own_surroundings(settings: Settings) -> None:
-    """Turned, shifted and noisy as the pupil's, but not in the surroundings that the pupil's is shown in."""
+@pytest.mark.parametrize("change", ["surroundings", "processing"])
+def test_teachers_see_a_chest_as_it_came(settings: Settings, change: str) -> None:
+    """Turned, shifted and exposed as the pupil's, but in its own surroundings and with its own local contrast."""
     save(settings, "one")
-    recipe = replace(OWN, size=160, teachers=("one",), surroundings=1.0, rotation=20.0, noise=1.0, exposure=0.4)
+    still = replace(OWN, size=160, teachers=("one",), rotation=20.0, exposure=0.4)
+    still = replace(still, degrade=change == "surroundings")  # noise is drawn after the processing
+    changed = replace(still, **{change: 1.0})  # type: ignore[arg-type]
     films = torch.from_numpy(np.stack([phantom(CLASSES[i % 4], seed=i, size=160) for i in range(8)]))
     data = LabelledImages(films, torch.arange(8) % len(CLASSES))
     seen: dict[str, list[torch.Tensor]] = {"pupil": [], "alone": []}
-    for name, surroundings in (("alone", None), ("pupil", Surroundings.of(recipe, data))):
+    for name, recipe in (("alone", still), ("pupil", changed)):
+        surroundings = Surroundings.of(recipe, data)
         state = start(network_of(size=160, seed=3), recipe, 8)
         watched = _Watched(taught(settings, "one", size=160))
         state.model.register_forward_pre_hook(
