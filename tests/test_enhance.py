@@ -1,4 +1,4 @@
-"""The contrast enhancements of the paper's ablation, against their definitions."""
+"""The contrast enhancements, against their definitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lungassist.enhance import ENHANCERS, clahe, laplace, smqt, wavelet
+from lungassist.enhance import BAND_ENERGIES, ENHANCERS, band_energies, bands, clahe, laplace, smqt, wavelet
+from lungassist.phantom import phantom
+from lungassist.preprocess import Preprocessing, prepare_image
 
 
 def chest_like(seed: int = 1, size: int = 96) -> NDArray[np.uint8]:
@@ -83,3 +85,57 @@ def test_wavelet_raises_weak_details_more_than_strong_ones_and_hardly_the_noise(
     assert 0.95 < noise < 1.2
     assert weak > 1.4
     assert weak > strong + 0.3
+
+
+def film(seed: int = 1, side: int = 224) -> NDArray[np.uint8]:
+    return prepare_image(phantom("Normal", seed, 2 * side).astype(np.float32), Preprocessing(size=side))
+
+
+def sharpened(image: NDArray[np.uint8], amount: float, sigma: float) -> NDArray[np.uint8]:
+    grey = image.astype(np.float32)
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), sigma)
+    return np.asarray(np.rint(np.clip(grey + amount * detail, 0, 255)), np.uint8)
+
+
+def far(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    return float(np.abs(one.astype(float) - other).mean())
+
+
+@pytest.mark.parametrize("side", [128, 224, 320])
+def test_bands_come_near_their_usual_energies(side: int) -> None:
+    before, after = (
+        np.log(np.array(band_energies(each)) / BAND_ENERGIES) for each in (film(side=side), bands(film(side=side)))
+    )
+    # As to each other: the stretch of the range at the end scales all alike.
+    assert np.ptp(after) < 0.6 * np.ptp(before)
+
+
+@pytest.mark.parametrize(("amount", "sigma"), [(1.0, 2), (0.5, 16), (-0.4, 16), (1.0, 6)])
+@pytest.mark.parametrize("seed", range(3))
+def test_bands_undo_what_a_maker_does_to_local_contrast(seed: int, amount: float, sigma: float) -> None:
+    plain = film(seed)
+    other = sharpened(plain, amount, sigma)
+    assert far(bands(other), bands(plain)) < 0.5 * far(other, plain)
+
+
+def test_bands_are_hardly_moved_by_a_marker() -> None:
+    plain = film()
+    marked = plain.copy()
+    marked[24:36, 180:200] = 255
+    rest = np.ones(plain.shape, bool)
+    rest[14:46, 170:210] = False
+    assert far(bands(marked)[rest], bands(plain)[rest]) < 3
+
+
+def test_bands_do_not_make_noise_of_an_empty_film_into_detail() -> None:
+    noise = np.random.default_rng(1).integers(100, 103, (224, 224)).astype(np.uint8)
+    noise[:, :20], noise[:, -20:] = 0, 255
+    assert bands(noise)[40:-40, 60:-60].std() < 5 * noise[40:-40, 60:-60].std()
+
+
+def test_energies_are_mean_absolute_deviations() -> None:
+    image = np.zeros((224, 224), np.uint8)
+    image[:, ::2] = 20
+    energies = band_energies(image)
+    assert energies[0] == pytest.approx(10, abs=2.5), "stripes of a pixel are all in the finest band"
+    assert max(energies[2:]) < 0.1

@@ -20,6 +20,7 @@ from lungassist.training.changes import (
     LEAST_DETAIL,
     MOST_GAIN,
     PLACES,
+    TILES,
     Boxes,
     Changes,
     Degradation,
@@ -120,7 +121,56 @@ def _processed(batch: torch.Tensor, processing: Processing) -> torch.Tensor:
     usual = spread.mean(dim=(1, 2, 3), keepdim=True)
     gain = (gain * ((usual + LEAST_DETAIL) / (spread + LEAST_DETAIL)) ** evening).clamp(max=MOST_GAIN)
     mean = mean + flattening * (batch.mean(dim=(1, 2, 3), keepdim=True) - mean)
-    return torch.where(processing.chosen.view(-1, 1, 1, 1), (mean + gain * detail).clamp(0, 1), batch)
+    result = (mean + gain * detail).clamp(0, 1)
+    for index, tiles in enumerate(TILES):
+        here = (processing.equalised & (processing.tiles == index)).view(-1, 1, 1, 1)
+        result = torch.where(here, equalised_in_tiles(batch, tiles, processing.limit), result)
+    return torch.where(processing.chosen.view(-1, 1, 1, 1), result, batch)
+
+
+def equalised_in_tiles(batch: torch.Tensor, tiles: int, limit: torch.Tensor) -> torch.Tensor:
+    """Contrast-limited adaptive histogram equalisation of a whole batch, with OpenCV's rounding.
+
+    Zuiderveld, Graphics Gems IV, 1994. No histogram leaves the device.
+
+    Args:
+        batch: `(N, 1, S, S)` in [0, 1].
+        tiles: a side.
+        limit: `(N,)`, how many times the usual count a bin may hold; what is above is dealt to all.
+
+    Returns:
+        `(N, 1, S, S)`, multiples of 1/255.
+    """
+    n, side = len(batch), batch.shape[-1]
+    levels = (batch.squeeze(1) * 255).round().long()
+    missing = -side % tiles
+    whole = functional.pad(levels.float().unsqueeze(1), (0, missing, 0, missing), mode="reflect").long().squeeze(1)
+    tile = (side + missing) // tiles
+    pixels = whole.view(n, tiles, tile, tiles, tile).transpose(2, 3).reshape(n * tiles * tiles, tile * tile)
+    counts = torch.zeros(len(pixels), 256, dtype=torch.int64, device=batch.device)
+    counts.scatter_add_(1, pixels, torch.ones_like(pixels))
+    most = (limit.double() * (tile * tile / 256)).floor().clamp(min=1).long().repeat_interleave(tiles * tiles)
+    excess = (counts - most.unsqueeze(1)).clamp(min=0).sum(1, keepdim=True)
+    # An equal share for every bin, and what is left one by one in even steps from the darkest on.
+    left = excess % 256
+    step = 256 // left.clamp(min=1)
+    bins = torch.arange(256, device=batch.device)
+    counts = counts.minimum(most.unsqueeze(1)) + excess // 256
+    counts = counts + ((bins % step == 0) & (bins // step < left)).long()
+    table = (counts.cumsum(1).float() * (255 / (tile * tile))).round().clamp(max=255).view(n, tiles, tiles, 256)
+    place = torch.arange(side, device=batch.device) / tile - 0.5
+    before = place.floor()
+    share = place - before
+    first, second = before.long().clamp(min=0), (before.long() + 1).clamp(max=tiles - 1)
+    image = torch.arange(n, device=batch.device).view(-1, 1, 1)
+
+    def looked_up(down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return table[image, down.view(1, -1, 1), right.view(1, 1, -1), levels]
+
+    upper = looked_up(first, first) * (1 - share) + looked_up(first, second) * share
+    lower = looked_up(second, first) * (1 - share) + looked_up(second, second) * share
+    below = share.view(1, -1, 1)
+    return ((upper * (1 - below) + lower * below).round() / 255).unsqueeze(1)
 
 
 def _local_means(batch: torch.Tensor, processing: Processing) -> torch.Tensor:

@@ -16,6 +16,7 @@ from lungassist.preprocess import Preprocessing
 from lungassist.training.changes import (
     LEAST_DETAIL,
     MOST_GAIN,
+    TILES,
     Boxes,
     Changes,
     Degradation,
@@ -91,9 +92,16 @@ class _Processed:
         self.gain, self.evening, self.flattening = (
             each.numpy() for each in (processing.gain, processing.evening, processing.flattening)
         )
+        self.equalised = processing.equalised.numpy()
+        self.tiles = [TILES[index] for index in processing.tiles.tolist()]
+        self.limit = processing.limit.tolist()
 
     def apply(self, grey: Floats, i: int) -> None:
         if not self.chosen[i]:
+            return
+        if self.equalised[i]:
+            equaliser = cv2.createCLAHE(self.limit[i], (self.tiles[i], self.tiles[i]))
+            grey[...] = equaliser.apply(np.asarray(np.rint(grey), dtype=np.uint8))
             return
         mean = _softened(grey, self.places[i])
         detail = grey - mean

@@ -15,6 +15,10 @@ NOISE_MARGIN: Final = 64
 #: Places a side that local means are taken over: from the lungs' fields down to the vessels' edges.
 PLACES: Final = (4, 8, 16, 32, 64, 96)
 _GAINS: Final = (0.6, 2.5)
+#: Tiles a side, and contrast limits, of those that are equalised in tiles instead.
+TILES: Final = (4, 8, 16)
+_LIMITS: Final = (1.0, 4.0)
+_EQUALISED: Final = 0.4
 #: Detail is made no more than so many times as strong; and where there is less of it than this share of the range, it
 #: counts as this much: what is evened out there is noise.
 MOST_GAIN: Final = 4.0
@@ -79,8 +83,9 @@ class Degradation:
 class Processing:
     """How another maker's machine shows some images: local contrast raised, lowered or evened out.
 
-    An image is its local mean, taken over places of a size that is drawn, and its detail. Unsharp masking, multiscale
-    processing and adaptive equalisation all change how much there is of the two.
+    An image is its local mean, taken over places of a size that is drawn, and its detail. Unsharp masking and
+    multiscale processing change how much there is of the two. Some images have their histograms equalised in tiles
+    instead (CLAHE).
 
     Attributes:
         chosen: `(N,)` bool, processed at all.
@@ -88,6 +93,9 @@ class Processing:
         gain: `(N,)`, what the detail is multiplied by.
         evening: `(N,)` in [0, 1]: 1 gives detail one strength everywhere, 0 leaves it as strong as it was there.
         flattening: `(N,)` in [0, 1]: the share of the way on which local means are moved to that of the image.
+        equalised: `(N,)` bool, equalised in tiles, and then nothing else.
+        tiles: `(N,)` int64, an index into `TILES`.
+        limit: `(N,)`, what contrast is limited to there.
     """
 
     chosen: torch.Tensor
@@ -95,6 +103,9 @@ class Processing:
     gain: torch.Tensor
     evening: torch.Tensor
     flattening: torch.Tensor
+    equalised: torch.Tensor
+    tiles: torch.Tensor
+    limit: torch.Tensor
 
     def rows(self, chosen: slice) -> Processing:
         """Those of some images."""
@@ -195,6 +206,9 @@ def _processing(draw: _Draw, share: float) -> Processing:
         gain=draw.uniform(*(math.log(gain) for gain in _GAINS)).exp(),
         evening=draw.uniform(0, 1) * draw.chance(0.5),
         flattening=most * draw.uniform(0, 1) * draw.chance(0.5),
+        equalised=draw.chance(_EQUALISED),
+        tiles=draw.offset(len(TILES)),
+        limit=draw.uniform(*_LIMITS),
     )
 
 

@@ -106,7 +106,8 @@ class Recipe:
     enhancement: str = _setting(
         "none",
         "Images",
-        "Contrast enhancement before all else. The paper found CLAHE harmful: 73 % with it, over 90 % without.",
+        "Contrast enhancement before all else. The paper found CLAHE harmful: 73 % with it, over 90 % without. bands "
+        "gives fine and coarse detail the strength that it usually has in the database, whatever a machine did.",
         choices=ENHANCEMENTS,
     )
     optimiser: str = _setting(
@@ -191,8 +192,8 @@ class Recipe:
     processing: float = _setting(
         0.0,
         "Augmentation",
-        "Share of the images whose local contrast is raised, lowered or evened out, as the processing of other makers' "
-        "machines and archives does.",
+        "Share of the images whose local contrast is raised, lowered or evened out, or whose histogram is equalised in "
+        "tiles (CLAHE), as the processing of other makers' machines and archives does.",
         span=(0, 1),
     )
     degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")

@@ -56,6 +56,7 @@ _WORDS: Final = {
         "smqt": "SMQT",
         "wavelet": "Wavelet",
         "laplace": "Laplace",
+        "bands": "Band energies",
     },
     "normalisation": {"radiograph": "Radiograph", "imagenet": "ImageNet"},
     "batch_norm": {"batches": "Of each batch", "held": "Measured once, held"},
