@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lungassist.preprocess import Preprocessing
 from tests.pages.driven import APP
 from tests.tiny import save_tiny_model
 
@@ -51,6 +52,13 @@ def test_a_flip_test_is_said_of_a_model_that_has_one(page: AppTest, tmp_path: Pa
     save_tiny_model(tmp_path / "both", flip_test=True)
     page.run()
     assert len([caption for caption in page.caption if "flip test" in caption.value]) == 1
+
+
+def test_an_enhancement_is_said_of_a_model_that_has_one(page: AppTest, tmp_path: Path) -> None:
+    assert not any("enhancement" in caption.value for caption in page.caption)
+    save_tiny_model(tmp_path / "even", preprocessing=Preprocessing.named(size=64, enhancement="bands"))
+    page.run()
+    assert len([caption for caption in page.caption if "normalisation, enhancement bands" in caption.value]) == 1
 
 
 def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:
