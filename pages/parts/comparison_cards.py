@@ -39,11 +39,12 @@ def _entry(entry: ShelfEntry, remark: str = "") -> None:
 def _card(card: Card) -> None:
     test = card.figures.get("test", {})
     enhancement = card.preprocessing.enhancement
+    enhanced = "" if enhancement == "none" else f", enhancement {enhancement}"
     counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(
         f"{card.architecture}, version {card.full_version}, {card.preprocessing.size} × {card.preprocessing.size} "
         f"pixels, {card.preprocessing.normalisation} normalisation"
-        f"{'' if enhancement == 'none' else f', enhancement {enhancement}'}{', flip test' if card.flip_test else ''} · images: "
+        f"{enhanced}{', flip test' if card.flip_test else ''} · images: "
         + (", ".join(f"{split} {count:,}" for split, count in counts.items()) or "not recorded")
         + f" · operating point: {card.operating_point.words}"
     )
