@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lungassist.enhance import with_band_gains
+
 Picture = NDArray[np.uint8]
 Change = Callable[[Picture, np.random.Generator], bytes]
 
@@ -147,6 +149,18 @@ def detailed(sigma_share: float, amount: float) -> Change:
     return change
 
 
+def processed_as_another(picture: Picture, random: np.random.Generator) -> bytes:
+    """With bands of detail so much stronger or weaker as two films of the database differ.
+
+    Logarithms of the ratios of two training images' energies (`lungassist.enhance.band_energies`) deviate by 0.4 for the
+    coarsest detail, and from there by 0.2, 0.2, 0.2, 0.1 and 0.1 from each band to the next finer one.
+    """
+    logarithms = np.cumsum(random.normal(0, (0.4, 0.2, 0.2, 0.2, 0.1, 0.1)))[::-1]
+    changed = with_band_gains(picture, [*np.exp(logarithms), 1.0])
+    low, high = np.percentile(changed, (0.5, 99.5))
+    return png(_bytes((changed - low) / max(float(high - low), 1.0)))
+
+
 def equalised_in_tiles(limit: float) -> Change:
     """CLAHE over 8 x 8 tiles, as collections of images are often prepared."""
     return lambda picture, _: png(np.asarray(cv2.createCLAHE(limit, (8, 8)).apply(picture), np.uint8))
@@ -216,6 +230,7 @@ PERTURBATIONS: Final = MappingProxyType(
         "softer": Perturbation("local contrast lowered to 0.6", detailed(0.07, -0.4)),
         "local contrast": Perturbation("local contrast raised to 1.5", detailed(0.07, 0.5)),
         "sharpened": Perturbation("edges sharpened, to twice", detailed(0.01, 1.0)),
+        "processed": Perturbation("detail as strong as in another film", processed_as_another),
         "clahe": Perturbation("CLAHE, limited to 2", equalised_in_tiles(2.0)),
         "size 96": Perturbation("96 pixels a side", resized(96), ordinary=False),
         "jpeg 15": Perturbation("JPEG, quality 15", jpeg(15), ordinary=False),

@@ -5,7 +5,7 @@ All take `(S, S)` uint8 and give the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -126,15 +126,22 @@ def bands(image: Image) -> Image:
     images: application to chest radiography", IEEE Transactions on Medical Imaging 34 (2015); here over the image as a
     whole, which keeps where in it the detail is.
     """
-    details, rest = _bands_of(image)
-    mean = rest.mean()
-    usual = BAND_ENERGIES[-1]
-    result = mean + (rest - mean) * _band_gain(rest, usual)
-    for detail, usual in zip(details, BAND_ENERGIES, strict=False):
-        result += detail * _band_gain(detail, usual)
+    least, most = _BAND_GAINS
+    pairs = zip(BAND_ENERGIES, band_energies(image), strict=True)
+    result = with_band_gains(image, [min(max(usual / max(own, 1e-6), least), most) for usual, own in pairs])
     low, high = np.percentile(result, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
     stretched = (result - np.float32(low)) * np.float32(255 / max(float(high - low), 1))
     return np.asarray(np.rint(np.clip(stretched, 0, 255)), dtype=np.uint8)
+
+
+def with_band_gains(image: Image, gains: Sequence[float]) -> Floats:
+    """`(H, W)` with its bands, from the finest to what is left, so many times as strong; grey levels of any range."""
+    details, rest = _bands_of(image)
+    mean = rest.mean()
+    result = mean + (rest - mean) * np.float32(gains[-1])
+    for detail, gain in zip(details, gains[:-1], strict=True):
+        result += detail * np.float32(gain)
+    return np.asarray(result, np.float32)
 
 
 def band_energies(image: Image) -> list[float]:
@@ -162,11 +169,6 @@ def _energy(band: Floats) -> float:
     edge = round(len(band) * _BORDER)
     inner = band[edge : len(band) - edge, edge : len(band) - edge]
     return float(np.abs(inner - inner.mean()).mean())
-
-
-def _band_gain(band: Floats, usual: float) -> np.float32:
-    least, most = _BAND_GAINS
-    return np.float32(min(max(usual / max(_energy(band), 1e-6), least), most))
 
 
 ENHANCERS: Final[Mapping[str, Callable[[Image], Image]]] = MappingProxyType(

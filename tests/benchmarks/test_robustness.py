@@ -11,7 +11,7 @@ import pytest
 from benchmarks import robustness
 from benchmarks.perturbations import PERTURBATIONS, dicom, png
 from lungassist.classes import CLASSES
-from lungassist.enhance import clahe
+from lungassist.enhance import band_energies, clahe
 from lungassist.imaging.reader import read_radiograph
 from lungassist.phantom import phantom, phantom_png
 from lungassist.preprocess import Preprocessing, prepare_image
@@ -70,6 +70,16 @@ def test_local_contrast_is_changed_as_named(name: str, times: float) -> None:
     seen = 255 * read_radiograph(data, name, Settings.from_environment()).pixels[64:-64, 64:-64]
     assert np.ptp(seen) == pytest.approx(40 * times, abs=3)
     assert seen.mean() == pytest.approx(100, abs=1)
+
+
+def test_detail_differs_as_between_two_films() -> None:
+    own = np.log(band_energies(PICTURE))
+    energies = [band_energies(np.rint(255 * changed("processed", seed)).astype(np.uint8)) for seed in range(40)]
+    apart = np.log(energies) - own
+    apart = apart[:, :-1] - apart[:, -1:]
+    assert apart[:, 0].std() == pytest.approx(0.5, abs=0.15)
+    assert (np.diff(apart.std(axis=0)) < 0).all(), "the more, the finer the detail"
+    assert np.abs(apart.mean(axis=0)).max() < 0.25, "weaker as often as stronger"
 
 
 def test_clahe_is_the_products_own() -> None:
