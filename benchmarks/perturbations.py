@@ -152,7 +152,7 @@ def detailed(sigma_share: float, amount: float) -> Change:
 def processed_as_another(picture: Picture, random: np.random.Generator) -> bytes:
     """With bands of detail so much stronger or weaker as two films of the database differ.
 
-    Logarithms of the ratios of two training images' energies (`lungassist.enhance.band_energies`) deviate by 0.4 for the
+    Logarithms of ratios of two training images' energies (`lungassist.enhance.band_energies`) deviate by 0.4 for the
     coarsest detail, and from there by 0.2, 0.2, 0.2, 0.1 and 0.1 from each band to the next finer one.
     """
     logarithms = np.cumsum(random.normal(0, (0.4, 0.2, 0.2, 0.2, 0.1, 0.1)))[::-1]
