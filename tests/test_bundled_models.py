@@ -79,7 +79,7 @@ def test_the_default_is_what_its_preset_ends_with() -> None:
     assert load_presets()["chest"].runs[-1].name == name
 
 
-@pytest.mark.parametrize("name", ["bundled", "chest", "close", "processed"])
+@pytest.mark.parametrize("name", ["bundled", "chest", "close", "harmonised"])
 def test_what_is_bundled_or_recorded_of_a_preset_was_made_as_it_says(name: str) -> None:
     for run in load_presets()[name].runs:
         places = (WEIGHTS / run.name, WEIGHTS / "records" / name / run.name, WEIGHTS / "records" / run.name)

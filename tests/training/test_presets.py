@@ -33,7 +33,7 @@ def recipes(preset: Preset) -> dict[str, Recipe]:
 def test_the_projects_presets(presets: dict[str, Preset]) -> None:
     assert set(presets) == {
         "paper",
-        "processed",
+        "harmonised",
         "scratch",
         "quick",
         "adapt",
