@@ -65,10 +65,13 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
     for warning in finding.warnings:
         st.warning(warning, icon=":material/warning:")
     st.plotly_chart(probability_bars(finding.probabilities), config={"displayModeBar": False}, key="bars")
+    enhancement = model.card.preprocessing.enhancement
     st.caption(
         f"Model **{finding.model}** {finding.model_version} · operating point: {finding.operating_point} · "
         f"probabilities calibrated on validation (temperature {model.card.temperature:.2f})"
-        f"{', mean over image and mirror image' if model.card.flip_test else ''} · {METHODS[method]}"
+        f"{', mean over image and mirror image' if model.card.flip_test else ''} · "
+        # The viewer shows the film as it came; the network saw it so.
+        f"{'' if enhancement == 'none' else f'images enhanced for it ({enhancement}) · '}{METHODS[method]}"
     )
 
 

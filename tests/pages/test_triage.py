@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from lungassist.classes import CLASSES, spoken
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
+from lungassist.preprocess import Preprocessing
 from tests.pages.driven import APP
 from tests.tiny import save_tiny_model
 
@@ -57,6 +58,17 @@ def test_a_finding_says_whether_the_mirror_image_was_asked_about_too(app: AppTes
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
         assert ("mean over image and mirror image" in caption) is told
+
+
+def test_a_finding_says_that_the_image_was_enhanced_for_the_model(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "even", preprocessing=Preprocessing(size=32, enhancement="bands"))
+    app.run()
+    app.button[0].click().run()
+    for name, told in (("tiny", False), ("even", True)):
+        app.selectbox(key="model").set_value(name).run()
+        assert not app.exception
+        (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
+        assert ("images enhanced for it (bands)" in caption) is told
 
 
 def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
