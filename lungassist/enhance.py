@@ -127,8 +127,9 @@ def bands(image: Image) -> Image:
     whole, which keeps where in it the detail is.
     """
     least, most = _BAND_GAINS
-    pairs = zip(BAND_ENERGIES, band_energies(image), strict=True)
-    result = with_band_gains(image, [min(max(usual / max(own, 1e-6), least), most) for usual, own in pairs])
+    parts = _bands_of(image)
+    pairs = zip(BAND_ENERGIES, map(_energy, parts), strict=True)
+    result = _with_gains(parts, [min(max(usual / max(own, 1e-6), least), most) for usual, own in pairs])
     low, high = np.percentile(result, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
     stretched = (result - np.float32(low)) * np.float32(255 / max(float(high - low), 1))
     return np.asarray(np.rint(np.clip(stretched, 0, 255)), dtype=np.uint8)
@@ -136,7 +137,11 @@ def bands(image: Image) -> Image:
 
 def with_band_gains(image: Image, gains: Sequence[float]) -> Floats:
     """`(H, W)` with its bands, from the finest to what is left, so many times as strong; grey levels of any range."""
-    details, rest = _bands_of(image)
+    return _with_gains(_bands_of(image), gains)
+
+
+def _with_gains(parts: Sequence[Floats], gains: Sequence[float]) -> Floats:
+    *details, rest = parts
     mean = rest.mean()
     result = mean + (rest - mean) * np.float32(gains[-1])
     for detail, gain in zip(details, gains[:-1], strict=True):
@@ -146,11 +151,11 @@ def with_band_gains(image: Image, gains: Sequence[float]) -> Floats:
 
 def band_energies(image: Image) -> list[float]:
     """Energies of the bands of `(S, S)`, from the finest to what is left, in grey levels."""
-    details, rest = _bands_of(image)
-    return [_energy(band) for band in (*details, rest)]
+    return [_energy(band) for band in _bands_of(image)]
 
 
-def _bands_of(image: Image) -> tuple[list[Floats], Floats]:
+def _bands_of(image: Image) -> list[Floats]:
+    """From the finest to what is left; their sum is the image."""
     smooth = image.astype(np.float32)
     details = []
     done = 0.0
@@ -161,7 +166,7 @@ def _bands_of(image: Image) -> tuple[list[Floats], Floats]:
         coarser = np.asarray(cv2.GaussianBlur(smooth, (0, 0), step, borderType=cv2.BORDER_REFLECT_101), np.float32)
         details.append(smooth - coarser)
         smooth, done = coarser, sigma
-    return details, smooth
+    return [*details, smooth]
 
 
 def _energy(band: Floats) -> float:
