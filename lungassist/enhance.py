@@ -29,21 +29,21 @@ _POWER: Final = 0.5
 
 _LAPLACE: Final = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]], np.float32)
 
-#: Standard deviations of the Gaussians that part the bands, in pixels of an image of 224 a side.
+#: Standard deviations of the Gaussians that part the bands, in pixels of an image of so many a side.
 BAND_EDGES: Final = (1, 2, 4, 8, 16, 32)
-_BANDS_SIDE: Final = 224
+BANDS_SIDE: Final = 224
 
 #: Energies of the bands, from the finest to what is left, in grey levels: the medians of the training images as
 #: `python -m train.normalisation --data DIR` measures them.
 BAND_ENERGIES: Final = (1.30, 1.88, 3.61, 6.24, 10.88, 13.13, 27.09)
 
 #: What a band is multiplied by, at least and at most: an empty film stays empty, and noise is not made into vessels.
-_BAND_GAINS: Final = (0.25, 2.0)
+BAND_GAINS: Final = (0.25, 2.0)
 
 #: Share of the side that is left out at every edge of what is measured, and of pixels clipped when the range is
 #: stretched again.
-_BORDER: Final = 1 / 14
-_CLIPPED_PERCENT: Final = 0.5
+BAND_BORDER: Final = 1 / 14
+BAND_CLIPPED_PERCENT: Final = 0.5
 
 
 def clahe(image: Image) -> Image:
@@ -126,13 +126,22 @@ def bands(image: Image) -> Image:
     images: application to chest radiography", IEEE Transactions on Medical Imaging 34 (2015); here over the image as a
     whole, which keeps where in it the detail is.
     """
-    least, most = _BAND_GAINS
+    return np.asarray(np.rint(evened(image)), dtype=np.uint8)
+
+
+def evened(image: Image | Floats) -> Floats:
+    """`bands` before it is rounded: `(S, S)` grey levels of any range become ones in [0, 255]."""
     parts = _bands_of(image)
-    pairs = zip(BAND_ENERGIES, map(_energy, parts), strict=True)
-    result = _with_gains(parts, [min(max(usual / max(own, 1e-6), least), most) for usual, own in pairs])
-    low, high = np.percentile(result, (_CLIPPED_PERCENT, 100 - _CLIPPED_PERCENT))
+    result = _with_gains(parts, list(map(band_gain, BAND_ENERGIES, map(_energy, parts))))
+    low, high = np.percentile(result, (BAND_CLIPPED_PERCENT, 100 - BAND_CLIPPED_PERCENT))
     stretched = (result - np.float32(low)) * np.float32(255 / max(float(high - low), 1))
-    return np.asarray(np.rint(np.clip(stretched, 0, 255)), dtype=np.uint8)
+    return np.clip(stretched, 0, 255, out=stretched)
+
+
+def band_gain(usual: float, own: float) -> float:
+    """What a band of energy `own` is multiplied by so that it gets the `usual` one, within `BAND_GAINS`."""
+    least, most = BAND_GAINS
+    return min(max(usual / max(own, 1e-6), least), most)
 
 
 def with_band_gains(image: Image, gains: Sequence[float]) -> Floats:
@@ -154,13 +163,13 @@ def band_energies(image: Image) -> list[float]:
     return [_energy(band) for band in _bands_of(image)]
 
 
-def _bands_of(image: Image) -> list[Floats]:
+def _bands_of(image: Image | Floats) -> list[Floats]:
     """From the finest to what is left; their sum is the image."""
     smooth = image.astype(np.float32)
     details = []
     done = 0.0
     for edge in BAND_EDGES:
-        sigma = edge * image.shape[0] / _BANDS_SIDE
+        sigma = edge * image.shape[0] / BANDS_SIDE
         # Gaussians add up in their squares, so that each goes on from the one before.
         step = (sigma**2 - done**2) ** 0.5
         coarser = np.asarray(cv2.GaussianBlur(smooth, (0, 0), step, borderType=cv2.BORDER_REFLECT_101), np.float32)
@@ -171,7 +180,7 @@ def _bands_of(image: Image) -> list[Floats]:
 
 def _energy(band: Floats) -> float:
     # Absolute and not squared: a burned-in marker has few pixels, but its edges are steep.
-    edge = round(len(band) * _BORDER)
+    edge = round(len(band) * BAND_BORDER)
     inner = band[edge : len(band) - edge, edge : len(band) - edge]
     return float(np.abs(inner - inner.mean()).mean())
 

@@ -28,6 +28,7 @@ from lungassist.training.changes import (
     draw_changes,
     places_a_side,
 )
+from lungassist.training.evened import evened_batch
 from lungassist.training.recipe import Recipe
 
 
@@ -89,6 +90,12 @@ def augment_batch(
     return result
 
 
+def unchanged_batch(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Images to train on as a reader would send them: as `augment_batch`, but nothing happens to them."""
+    grey = evened_batch(images.float()) if recipe.enhances_changed else images
+    return to_batch(grey, recipe.preprocessing)
+
+
 def _drawn(images: torch.Tensor, recipe: Recipe, generator: torch.Generator, first: int, whole: int | None) -> Changes:
     total = len(images) if whole is None else whole
     if not 0 <= first <= first + len(images) <= total:
@@ -108,7 +115,8 @@ def change_on_device(images: torch.Tensor, changes: Changes) -> torch.Tensor:
         batch = _processed(batch, changes.processing)
     if changes.degradation is not None:
         batch = _degrade(batch, changes.degradation)
-    return (batch.clamp(0, 1) * 255).squeeze(1)
+    grey = (batch.clamp(0, 1) * 255).squeeze(1)
+    return evened_batch(grey) if changes.evened else grey
 
 
 def _processed(batch: torch.Tensor, processing: Processing) -> torch.Tensor:

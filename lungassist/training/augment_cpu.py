@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from lungassist.enhance import evened
 from lungassist.preprocess import Preprocessing
 from lungassist.training.changes import (
     LEAST_DETAIL,
@@ -56,6 +57,8 @@ def change_on_cpu(
             processed.apply(grey, i)
         if marks is not None:
             marks.apply(grey, i)
+        if changes.evened:
+            grey = evened(grey)
         _spread(grey, out[i], preprocessing)
 
     _in_threads(one, len(images))

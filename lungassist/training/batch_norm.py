@@ -14,8 +14,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from lungassist.preprocess import to_batch
-from lungassist.training.augment import augment_batch
+from lungassist.training.augment import augment_batch, unchanged_batch
 from lungassist.training.pixels import Images, taken
 from lungassist.training.processes import own_batch_norm
 from lungassist.training.recipe import Recipe
@@ -95,6 +94,6 @@ def _show(
         shown = taken(images, rows, device)
         if surroundings:
             shown = surroundings.exchanged(shown, rows, recipe.seed + first)
-        batch = augment_batch(shown, recipe, random) if changed else to_batch(shown, recipe.preprocessing)
+        batch = augment_batch(shown, recipe, random) if changed else unchanged_batch(shown, recipe)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             model(batch.contiguous(memory_format=torch.channels_last))

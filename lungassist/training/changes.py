@@ -121,12 +121,14 @@ class Changes:
         exposure: `(N, 3)` gamma, contrast and brightness, or None.
         processing: or None.
         degradation: or None.
+        evened: detail gets its usual strength after all else (`lungassist.enhance.bands`).
     """
 
     matrix: torch.Tensor
     exposure: torch.Tensor | None
     processing: Processing | None
     degradation: Degradation | None
+    evened: bool = False
 
     def rows(self, first: int, count: int) -> Changes:
         """Those of `count` images from `first` on."""
@@ -136,6 +138,7 @@ class Changes:
             None if self.exposure is None else self.exposure[chosen],
             None if self.processing is None else self.processing.rows(chosen),
             None if self.degradation is None else self.degradation.rows(chosen),
+            self.evened,
         )
 
 
@@ -153,7 +156,8 @@ def draw_changes(recipe: Recipe, count: int, side: int, generator: torch.Generat
         gamma, contrast, brightness = (draw.uniform(-strength, strength) for _ in range(3))
         exposure = torch.stack([gamma.exp(), contrast + 1, brightness / 2], dim=1)
     processing = _processing(draw, recipe.processing) if recipe.processing else None
-    return Changes(matrix, exposure, processing, _degradation(side, draw, recipe.noise) if recipe.degrade else None)
+    degradation = _degradation(side, draw, recipe.noise) if recipe.degrade else None
+    return Changes(matrix, exposure, processing, degradation, recipe.enhances_changed)
 
 
 class _Draw:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -51,7 +52,7 @@ def fit(
 
     Args:
         state: from `start`, possibly restored; changed in place.
-        train, validation: the data.
+        train, validation: the data; `train` not enhanced where the recipe `enhances_changed`.
         recipe: the settings.
         classes: names of the classes, for the paper's rule; without them it counts nothing as called Normal.
         fabric: as given to `start`.
@@ -203,16 +204,21 @@ def _step(
     batch = augment_batch(images, recipe, generator, first=own.start, whole=len(chosen), out=out)
     batch = batch.contiguous(memory_format=torch.channels_last)
     logits = state.wrapped(batch).float()
-    for_teachers = batch
+    for_teachers, raw = batch, None
+
+    def seen_by_teachers(recipe: Recipe) -> torch.Tensor:
+        # Seeded anew, the same changes are drawn.
+        generator.manual_seed(generator.initial_seed())
+        view = augment_batch(as_they_are, recipe, generator, first=own.start, whole=len(chosen), processed=False)
+        return view.contiguous(memory_format=torch.channels_last)
+
     if teachers and (images is not as_they_are or recipe.processing):
         # A teacher that leans on the surroundings would teach to follow those of another image, and one that never saw
-        # other processing to take it for disease. Seeded anew, the same changes are drawn.
-        generator.manual_seed(generator.initial_seed())
-        for_teachers = augment_batch(
-            as_they_are, recipe, generator, first=own.start, whole=len(chosen), processed=False
-        )
-        for_teachers = for_teachers.contiguous(memory_format=torch.channels_last)
-    loss = _loss(logits, labels, weights, recipe, for_teachers, teachers)
+        # other processing to take it for disease.
+        for_teachers = seen_by_teachers(recipe)
+    if teachers and teachers.want_raw:
+        raw = seen_by_teachers(replace(recipe, enhancement="none"))
+    loss = _loss(logits, labels, weights, recipe, teachers, for_teachers, raw)
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.
     fabric.backward(loss / whole * fabric.world_size)
     nn.utils.clip_grad_norm_([p for p in state.model.parameters() if p.requires_grad], _LARGEST_GRADIENT)
@@ -232,15 +238,16 @@ def _loss(
     labels: torch.Tensor,
     weights: torch.Tensor,
     recipe: Recipe,
-    for_teachers: torch.Tensor,
     teachers: Teachers | None,
+    for_teachers: torch.Tensor,
+    raw: torch.Tensor | None,
 ) -> torch.Tensor:
     """Summed over the images, each with its class's weight."""
     smoothing = recipe.label_smoothing
     if teachers is None:
         return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing, reduction="sum")
     losses = functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-    return (teachers.blended(losses, logits, for_teachers) * weights[labels]).sum()
+    return (teachers.blended(losses, logits, for_teachers, raw) * weights[labels]).sum()
 
 
 def _refuse_no_number(loss: torch.Tensor, state: FitState, recipe: Recipe) -> None:

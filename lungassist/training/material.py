@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from lungassist.dataset import (
     read_split,
 )
 from lungassist.errors import DatasetError, StoppedError
+from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import StopRequest
@@ -41,6 +42,7 @@ class Material:
     Attributes:
         index: the images' names and labels.
         prepared: their pixels, in the index's order.
+        raw: the same before they are enhanced, where a run enhances them after they are changed.
         table: the index's table with a column `split`: one of `dataset.SPLITS`, `unreadable`, or `unused` where a given
             split does not name the image.
         audit: what was found in the data.
@@ -50,6 +52,7 @@ class Material:
     prepared: PreparedImages
     table: pd.DataFrame
     audit: Audit
+    raw: PreparedImages | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -69,9 +72,10 @@ class Material:
         return found
 
     def data(self, split: str) -> LabelledImages:
-        """A split's images, still where they lie, and labels."""
+        """A split's images, still where they lie, and labels; those to train on are `raw` where there are such."""
         chosen = self.rows(split)
-        return LabelledImages(Rows(self.prepared.images, chosen), torch.from_numpy(self.labels[chosen]))
+        source = self.raw if self.raw is not None and split == "train" else self.prepared
+        return LabelledImages(Rows(source.images, chosen), torch.from_numpy(self.labels[chosen]))
 
 
 def gather(
@@ -90,10 +94,13 @@ def gather(
     """
     recipe = config.recipe
     stop = stop or StopRequest()
+
+    def opened(preprocessing: Preprocessing) -> PreparedImages:
+        return open_cache(index, preprocessing, settings, workers=recipe.workers, progress=progress, stop=stop)
+
     try:
-        prepared = open_cache(
-            index, recipe.preprocessing, settings, workers=recipe.workers, progress=progress, stop=stop
-        )
+        prepared = opened(recipe.preprocessing)
+        raw = opened(replace(recipe.preprocessing, enhancement="none")) if recipe.enhances_changed else None
     except StoppedError:
         stop.end()
     for file, reason in prepared.unreadable.items():
@@ -105,7 +112,7 @@ def gather(
     split = np.full(len(index.table), UNREADABLE, dtype=object)
     split[prepared.readable] = _split_of(config, usable, prepared)
     found = audit(index, prepared, split.astype(str))
-    return Material(index, prepared, index.table.assign(split=split), found)
+    return Material(index, prepared, index.table.assign(split=split), found, raw)
 
 
 def _split_of(config: RunConfig, usable: pd.DataFrame, prepared: PreparedImages) -> NDArray[np.str_]:

@@ -239,6 +239,15 @@ class Recipe:
         """What the images go through."""
         return Preprocessing.named(self.normalisation, size=self.size, enhancement=self.enhancement)
 
+    @property
+    def enhances_changed(self) -> bool:
+        """Whether images to train on are enhanced after they are changed, as in triage, and not before.
+
+        Evening out bands takes much of a change away again, so that a network must see what is left of it. The other
+        enhancements take longer than that is worth.
+        """
+        return self.enhancement == "bands"
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}

@@ -3,7 +3,8 @@
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015; that teacher and pupil must see the same
 view of an image: Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022. Where the
 pupil sees a chest in the surroundings of another image, or with other local contrast, its teachers see it as it came,
-so that the pupil learns to say there what they say here.
+so that the pupil learns to say there what they say here. A pupil whose images are enhanced after they are changed may
+have teachers that want them as they are.
 """
 
 from __future__ import annotations
@@ -37,11 +38,16 @@ class _Teacher:
 
 
 class Teachers:
-    """Trained models and their common opinion: the mean of their calibrated, softened probabilities."""
+    """Trained models and their common opinion: the mean of their calibrated, softened probabilities.
+
+    Attributes:
+        want_raw: whether one of them sees images that are not enhanced, where the pupil's are.
+    """
 
     def __init__(self, teachers: list[_Teacher], recipe: Recipe) -> None:
         self._teachers = teachers
         self._preprocessing = recipe.preprocessing
+        self.want_raw = any(teacher.preprocessing.enhancement != recipe.enhancement for teacher in teachers)
         self._share = recipe.distillation
         self._bfloat16 = recipe.precision == "bfloat16"
 
@@ -58,7 +64,8 @@ class Teachers:
             device: where they will compute; the CPU unless given.
 
         Raises:
-            UsageError: there is no such model, it knows other classes, or it sees images enhanced in another way.
+            UsageError: there is no such model, it knows other classes, or it sees images enhanced in a way that the
+                recipe's cannot be turned into.
             WeightsError: its weights are missing or damaged.
         """
         if not recipe.teachers:
@@ -70,9 +77,10 @@ class Teachers:
                 raise UsageError(
                     f"The teacher {name} tells {', '.join(card.classes)} apart; the images are of {', '.join(classes)}."
                 )
-            if card.preprocessing.enhancement != recipe.enhancement:
+            own = card.preprocessing.enhancement
+            if own != recipe.enhancement and not (own == "none" and recipe.enhances_changed):
                 raise UsageError(
-                    f"The teacher {name} sees images with the enhancement {card.preprocessing.enhancement!r}, the "
+                    f"The teacher {name} sees images with the enhancement {own!r}, the "
                     f"recipe asks for {recipe.enhancement!r}. Choose the same."
                 )
             placed_network = placed(network, device or torch.device("cpu"))
@@ -80,18 +88,21 @@ class Teachers:
         return cls(found, recipe)
 
     @torch.no_grad()
-    def opinion(self, batch: torch.Tensor) -> torch.Tensor:
+    def opinion(self, batch: torch.Tensor, raw: torch.Tensor | None = None) -> torch.Tensor:
         """Mean probabilities, softened.
 
         Args:
             batch: `(N, 3, S, S)` float32, as the pupil sees it.
+            raw: the same, not enhanced; needed where they `want_raw`.
 
         Returns:
             `(N, K)` float32; rows add up to 1.
         """
         total: torch.Tensor | None = None
         for teacher in self._teachers:
-            seen = _restandardised(batch, self._preprocessing, teacher.preprocessing)
+            view = batch if teacher.preprocessing.enhancement == self._preprocessing.enhancement else raw
+            assert view is not None, "not all of them see enhanced images"
+            seen = _restandardised(view, self._preprocessing, teacher.preprocessing)
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=self._bfloat16):
                 logits = logits_of(teacher.network, seen, flip_test=teacher.flip_test)
             own = (logits / (teacher.temperature * _SOFTENING)).softmax(1)
@@ -99,7 +110,9 @@ class Teachers:
         assert total is not None, "without teachers there is no Teachers"
         return total / len(self._teachers)
 
-    def blended(self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+    def blended(
+        self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor, raw: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Losses by the labels `(N,)`, blended with the divergence from the teachers' opinion; `(N,)`.
 
         Args:
@@ -107,9 +120,10 @@ class Teachers:
             logits: `(N, K)` float32, the pupil's.
             batch: what the teachers see: the pupil's batch, changed in the same way, but every chest in its own
                 surroundings and with its own local contrast.
+            raw: the same, not enhanced.
         """
         own = (logits / _SOFTENING).log_softmax(1)
-        divergence = functional.kl_div(own, self.opinion(batch), reduction="none").sum(1)
+        divergence = functional.kl_div(own, self.opinion(batch, raw), reduction="none").sum(1)
         # Gradients of softened probabilities are smaller by the square (Hinton et al., section 2).
         return (1 - self._share) * losses + self._share * _SOFTENING**2 * divergence
 

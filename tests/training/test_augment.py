@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from lungassist.enhance import bands, evened
 from lungassist.preprocess import to_batch
-from lungassist.training.augment import augment, augment_batch, change_on_device, equalised_in_tiles
+from lungassist.training.augment import (
+    augment,
+    augment_batch,
+    change_on_device,
+    equalised_in_tiles,
+    unchanged_batch,
+)
 from lungassist.training.changes import TILES, Processing, draw_changes
+from lungassist.training.evened import evened_batch
 from lungassist.training.recipe import Recipe
 
 STRONG = Recipe(
@@ -251,13 +259,55 @@ def test_equalisation_on_other_devices_is_opencvs(tiles: int, side: int) -> None
     assert (np.abs(found - expected) > 0.5).mean() < 0.05
 
 
-def test_processes_that_share_a_batch_see_what_one_would() -> None:
+@pytest.mark.parametrize("side", [64, 224, 320])
+def test_bands_on_other_devices_are_those_of_triage(side: int) -> None:
+    sharp = torch.rand(4, side, side, generator=torch.Generator().manual_seed(1)) * 60 + smooth(4, side) * 0.7
+    batch = torch.cat([smooth(4, side).float(), sharp, torch.full((1, side, side), 90.0)])
+    expected = np.stack([evened(image.numpy()) for image in batch])
+    found = evened_batch(batch).numpy()
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    assert np.ptp(found[:8], axis=(1, 2)).min() > 200, "the range is stretched, and that of an empty film is not"
+    assert np.ptp(found[8]) < 1
+
+
+EVENED = replace(STRONG, enhancement="bands", processing=0.5)
+
+
+@pytest.mark.parametrize("recipe", [EVENED, replace(EVENED, exposure=0, processing=0, degrade=False)])
+def test_bands_are_evened_out_after_all_other_changes(recipe: Recipe) -> None:
+    before = augmented(replace(recipe, enhancement="none"))
+    expected = torch.from_numpy(np.stack([evened(image.numpy()) for image in before]))
+    assert (expected - before).abs().mean() > 5
+    torch.testing.assert_close(augmented(recipe), expected, rtol=0, atol=0.01)
+    changes = draw_changes(recipe, 16, 64, torch.Generator().manual_seed(1))
+    elsewhere = change_on_device(images(), replace(changes, evened=False))
+    torch.testing.assert_close(change_on_device(images(), changes), evened_batch(elsewhere))
+
+
+def test_so_are_those_of_images_that_nothing_happens_to() -> None:
+    evens = replace(STILL, enhancement="bands")
+    expected = to_batch(torch.from_numpy(np.stack([bands(image.numpy()) for image in images()])), evens.preprocessing)
+    found = unchanged_batch(images(), evens)
+    assert (found - expected).abs().max() < 0.6 / 255 / min(evens.preprocessing.std), (
+        "half a level, which triage rounds"
+    )
+    others = replace(STILL, enhancement="clahe")
+    assert torch.equal(unchanged_batch(images(), others), to_batch(images(), others.preprocessing)), "enhanced before"
+
+
+@pytest.mark.parametrize("enhancement", ["none", "clahe", "smqt", "wavelet", "laplace"])
+def test_no_other_enhancement_is_done_twice(enhancement: str) -> None:
+    assert torch.equal(augmented(replace(STRONG, enhancement=enhancement)), augmented(STRONG))
+
+
+@pytest.mark.parametrize("recipe", [STRONG, EVENED])
+def test_processes_that_share_a_batch_see_what_one_would(recipe: Recipe) -> None:
     batch = images(21)
     together = torch.Generator().manual_seed(4)
-    whole = augment(batch, STRONG, together)
+    whole = augment(batch, recipe, together)
     for bounds in ((0, 7), (7, 8), (8, 21)):
         alone = torch.Generator().manual_seed(4)
-        part = augment(batch[slice(*bounds)], STRONG, alone, first=bounds[0], whole=21)
+        part = augment(batch[slice(*bounds)], recipe, alone, first=bounds[0], whole=21)
         assert torch.equal(part, whole[slice(*bounds)])
         assert torch.equal(alone.get_state(), together.get_state())
 

@@ -19,6 +19,7 @@ from lungassist.phantom import phantom
 from lungassist.preprocess import Preprocessing, to_batch
 from lungassist.settings import Settings
 from lungassist.training.estimate import estimate
+from lungassist.training.evened import evened_batch
 from lungassist.training.fit import fit
 from lungassist.training.pixels import LabelledImages
 from lungassist.training.recipe import Recipe
@@ -179,9 +180,15 @@ class _Watched:
         self._teachers = teachers
         self.seen: list[torch.Tensor] = []
 
-    def blended(self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        self.seen.append(batch.clone())
-        return self._teachers.blended(losses, logits, batch)
+    @property
+    def want_raw(self) -> bool:
+        return self._teachers.want_raw
+
+    def blended(
+        self, losses: torch.Tensor, logits: torch.Tensor, batch: torch.Tensor, raw: torch.Tensor | None
+    ) -> torch.Tensor:
+        self.seen += [view.clone() for view in (batch, raw) if view is not None]
+        return self._teachers.blended(losses, logits, batch, raw)
 
 
 @pytest.mark.parametrize("change", ["surroundings", "processing"])
@@ -206,6 +213,29 @@ def test_teachers_see_a_chest_as_it_came(settings: Settings, change: str) -> Non
         assert len(watched.seen) == 1
         torch.testing.assert_close(watched.seen[0], seen["alone"][0], rtol=0, atol=0)
     assert not torch.allclose(seen["pupil"][0], seen["alone"][0], atol=0.1), "else it shows nothing"
+
+
+@pytest.mark.parametrize("change", [None, "processing"])
+def test_a_pupil_of_evened_bands_may_have_teachers_without(settings: Settings, change: str | None) -> None:
+    """Each sees the same changed images, as it wants them."""
+    save(settings, "plain", 1)
+    save(settings, "even", 2, preprocessing=replace(OWN.preprocessing, enhancement="bands"))
+    recipe = replace(OWN, enhancement="bands", exposure=0.4, degrade=False, teachers=("plain", "even"))
+    changed = replace(recipe, processing=1.0) if change else recipe
+    watched = _Watched(taught(settings, "plain", "even", enhancement="bands"))
+    state = start(network_of(size=32, seed=3), changed, 8)
+    for _ in fit(state, images(8, 1), images(8, 2), changed, classes=CLASSES, teachers=watched):  # type: ignore[arg-type]
+        pass
+    (batch, raw) = watched.seen
+    mean, std = OWN.preprocessing.mean[0], OWN.preprocessing.std[0]
+    grey_levels = (raw[:, 0] * std + mean) * 255
+    expected = to_batch(evened_batch(grey_levels), OWN.preprocessing)
+    torch.testing.assert_close(batch, expected, rtol=0, atol=1e-3)
+    assert not torch.allclose(batch, raw, atol=0.1), "else it shows nothing"
+    opinions = [taught(settings, name, enhancement="bands").opinion(batch, raw) for name in ("plain", "even")]
+    both = taught(settings, "plain", "even", enhancement="bands").opinion(batch, raw)
+    torch.testing.assert_close(both, sum(opinions) / 2)
+    torch.testing.assert_close(opinions[0], taught(settings, "plain").opinion(raw))
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +293,9 @@ def test_the_estimate_counts_the_teachers_too(settings: Settings, monkeypatch: p
     asked: list[int] = []
     original = Teachers.opinion
 
-    def opinion(self: Teachers, batch: torch.Tensor) -> torch.Tensor:
+    def opinion(self: Teachers, batch: torch.Tensor, raw: torch.Tensor | None = None) -> torch.Tensor:
         asked.append(len(batch))
-        return original(self, batch)
+        return original(self, batch, raw)
 
     monkeypatch.setattr(Teachers, "opinion", opinion)
     found = estimate(replace(OWN, teachers=("one",), epochs=3), 100, "cpu", settings)
