@@ -92,7 +92,7 @@ def augment_batch(
 
 def unchanged_batch(images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Images to train on as a reader would send them: as `augment_batch`, but nothing happens to them."""
-    grey = evened_batch(images.float()) if recipe.enhances_changed else images
+    grey = evened_batch(images.float()) if recipe.enhance_changed else images
     return to_batch(grey, recipe.preprocessing)
 
 

@@ -157,7 +157,7 @@ def draw_changes(recipe: Recipe, count: int, side: int, generator: torch.Generat
         exposure = torch.stack([gamma.exp(), contrast + 1, brightness / 2], dim=1)
     processing = _processing(draw, recipe.processing) if recipe.processing else None
     degradation = _degradation(side, draw, recipe.noise) if recipe.degrade else None
-    return Changes(matrix, exposure, processing, degradation, recipe.enhances_changed)
+    return Changes(matrix, exposure, processing, degradation, recipe.enhance_changed)
 
 
 class _Draw:

@@ -52,7 +52,7 @@ def fit(
 
     Args:
         state: from `start`, possibly restored; changed in place.
-        train, validation: the data; `train` not enhanced where the recipe `enhances_changed`.
+        train, validation: the data; `train` not enhanced where the recipe says `enhance_changed`.
         recipe: the settings.
         classes: names of the classes, for the paper's rule; without them it counts nothing as called Normal.
         fabric: as given to `start`.
@@ -217,7 +217,7 @@ def _step(
         # other processing to take it for disease.
         for_teachers = seen_by_teachers(recipe)
     if teachers and teachers.want_raw:
-        raw = seen_by_teachers(replace(recipe, enhancement="none"))
+        raw = seen_by_teachers(replace(recipe, enhancement="none", enhance_changed=False))
     loss = _loss(logits, labels, weights, recipe, teachers, for_teachers, raw)
     # DDP takes the mean over processes of gradients; the loss is the sum over processes.
     fabric.backward(loss / whole * fabric.world_size)

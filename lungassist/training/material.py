@@ -100,7 +100,7 @@ def gather(
 
     try:
         prepared = opened(recipe.preprocessing)
-        raw = opened(replace(recipe.preprocessing, enhancement="none")) if recipe.enhances_changed else None
+        raw = opened(replace(recipe.preprocessing, enhancement="none")) if recipe.enhance_changed else None
     except StoppedError:
         stop.end()
     for file, reason in prepared.unreadable.items():

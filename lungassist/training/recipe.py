@@ -110,6 +110,12 @@ class Recipe:
         "gives fine and coarse detail the strength that it usually has in the database, whatever a machine did.",
         choices=ENHANCEMENTS,
     )
+    enhance_changed: bool = _setting(
+        False,
+        "Images",
+        "Even out the bands of images to train on after they were changed, as in triage, and not before (bands alone): "
+        "the network sees what is left of a change. CLAHE then costs less, and images as they are a little more.",
+    )
     optimiser: str = _setting(
         "adamw", "Optimiser", "The paper found Adam about 6 points above SGD.", choices=("adam", "adamw", "sgd")
     )
@@ -223,6 +229,11 @@ class Recipe:
                 f"0 epochs train nothing, and a start from {self.start} knows no X-ray yet. Give at least 1 epoch, or "
                 "start from a model in weights/ or a run."
             )
+        if self.enhance_changed and self.enhancement != "bands":
+            raise UsageError(
+                f"Only bands can be evened out after an image was changed (enhance_changed), not {self.enhancement!r}. "
+                "Choose the enhancement bands, or leave the setting away."
+            )
 
     @classmethod
     def settings(cls) -> Mapping[str, Setting]:
@@ -238,15 +249,6 @@ class Recipe:
     def preprocessing(self) -> Preprocessing:
         """What the images go through."""
         return Preprocessing.named(self.normalisation, size=self.size, enhancement=self.enhancement)
-
-    @property
-    def enhances_changed(self) -> bool:
-        """Whether images to train on are enhanced after they are changed, as in triage, and not before.
-
-        Evening out bands takes much of a change away again, so that a network must see what is left of it. The other
-        enhancements take longer than that is worth.
-        """
-        return self.enhancement == "bands"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `from_json` reads them back."""

@@ -65,7 +65,7 @@ class Teachers:
 
         Raises:
             UsageError: there is no such model, it knows other classes, or it sees images enhanced in a way that the
-                recipe's cannot be turned into.
+                recipe's images cannot be had in.
             WeightsError: its weights are missing or damaged.
         """
         if not recipe.teachers:
@@ -78,7 +78,7 @@ class Teachers:
                     f"The teacher {name} tells {', '.join(card.classes)} apart; the images are of {', '.join(classes)}."
                 )
             own = card.preprocessing.enhancement
-            if own != recipe.enhancement and not (own == "none" and recipe.enhances_changed):
+            if own != recipe.enhancement and not (own == "none" and recipe.enhance_changed):
                 raise UsageError(
                     f"The teacher {name} sees images with the enhancement {own!r}, the "
                     f"recipe asks for {recipe.enhancement!r}. Choose the same."

@@ -20,6 +20,7 @@ _LABELS: Final = {
     "start": "Starts from",
     "size": "Input size (pixels)",
     "flip_test": "Ask about mirror images too",
+    "enhance_changed": "Enhance after changes",
     "optimiser": "Optimiser",
     "learning_rate": "Learning rate",
     "schedule": "Learning-rate schedule",

@@ -130,8 +130,9 @@ def test_a_flip_test_is_part_of_the_model(whole: Path, films: Path, tmp_path: Pa
     assert_triages_as_its_table(tmp_path / "twice", films)
 
 
-def test_so_is_an_enhancement_wherever_in_training_it_is_done(films: Path, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, enhancement="bands", processing=0.3, batch_norm="held")
+@pytest.mark.parametrize("after", [True, False])
+def test_so_is_an_enhancement_wherever_in_training_it_is_done(films: Path, tmp_path: Path, after: bool) -> None:
+    recipe = replace(RECIPE, enhancement="bands", enhance_changed=after, processing=0.3, batch_norm="held")
     card = run_of(tmp_path / "even", films, recipe)
     assert card.preprocessing.enhancement == "bands"
     assert_triages_as_its_table(tmp_path / "even", films)

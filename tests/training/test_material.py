@@ -15,13 +15,13 @@ from lungassist.training.material import Material, gather, indexed
 from tests.training.runs import RECIPE, config_of
 
 
-def gathered(films: Path, enhancement: str) -> Material:
-    config = config_of(films, replace(RECIPE, enhancement=enhancement))
+def gathered(films: Path, enhancement: str, *, after: bool = False) -> Material:
+    config = config_of(films, replace(RECIPE, enhancement=enhancement, enhance_changed=after))
     return gather(config, indexed(config), Settings.from_environment())
 
 
 def test_bands_are_evened_out_where_nothing_is_changed_any_more(films: Path) -> None:
-    plain, evens = gathered(films, "none"), gathered(films, "bands")
+    plain, evens = gathered(films, "none"), gathered(films, "bands", after=True)
     pd.testing.assert_frame_equal(plain.table, evens.table)
     for split in ("train", "validation", "test"):
         as_read = np.asarray(plain.data(split).images[:])
@@ -34,8 +34,8 @@ def test_bands_are_evened_out_where_nothing_is_changed_any_more(films: Path) -> 
     )
 
 
-@pytest.mark.parametrize("enhancement", ["none", "clahe"])
-def test_others_are_enhanced_before(films: Path, enhancement: str) -> None:
+@pytest.mark.parametrize("enhancement", ["none", "clahe", "bands"])
+def test_otherwise_all_are_enhanced_before(films: Path, enhancement: str) -> None:
     material = gathered(films, enhancement)
     assert material.raw is None
     np.testing.assert_array_equal(material.data("train").images[:], material.prepared.images[material.rows("train")])

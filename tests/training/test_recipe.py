@@ -62,7 +62,8 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         size=96,
         normalisation="imagenet",
         flip_test=True,
-        enhancement="clahe",
+        enhancement="bands",
+        enhance_changed=True,
         optimiser="sgd",
         learning_rate=0.01,
         weight_decay=0.001,
@@ -102,6 +103,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         "middle,classifier",
         "--no-flip",
         "--flip-test",
+        "--enhance-changed",
         "--no-degrade",
     ]
     options += ["--no-duplicates-together", "--teachers", "one,runs/other"]
@@ -110,6 +112,12 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
             options += [f"--{name.replace('_', '-')}", str(value)]  # --start stands for --start-from
     assert recipe_of(vars(parser().parse_args(options))) == wanted
     assert all(value != getattr(Recipe(), name) for name, value in wanted.to_json().items()), "a default proves nothing"
+
+
+def test_only_bands_are_enhanced_after_a_change() -> None:
+    for enhancement in ("none", "clahe"):
+        with pytest.raises(UsageError, match=f"not '{enhancement}'. Choose the enhancement bands"):
+            Recipe(enhancement=enhancement, enhance_changed=True)
 
 
 def test_every_setting_is_described() -> None:

@@ -144,6 +144,13 @@ def test_a_teacher_that_cannot_teach_is_refused(settings: Settings, changes: dic
         taught(settings, "odd")
 
 
+def test_one_without_the_enhancement_cannot_teach_images_that_were_enhanced_before(settings: Settings) -> None:
+    save(settings, "plain")
+    with pytest.raises(UsageError, match="'none', the recipe asks for 'bands'"):
+        taught(settings, "plain", enhancement="bands")
+    assert taught(settings, "plain", enhancement="bands", enhance_changed=True).want_raw
+
+
 def test_a_teacher_that_is_not_there_is_named(settings: Settings) -> None:
     with pytest.raises(UsageError, match=r"no model at 'absent'.*Expected the name of a model"):
         taught(settings, "absent")
@@ -220,9 +227,10 @@ def test_a_pupil_of_evened_bands_may_have_teachers_without(settings: Settings, c
     """Each sees the same changed images, as it wants them."""
     save(settings, "plain", 1)
     save(settings, "even", 2, preprocessing=replace(OWN.preprocessing, enhancement="bands"))
-    recipe = replace(OWN, enhancement="bands", exposure=0.4, degrade=False, teachers=("plain", "even"))
+    evens = {"enhancement": "bands", "enhance_changed": True}
+    recipe = replace(OWN, **evens, exposure=0.4, degrade=False, teachers=("plain", "even"))  # type: ignore[arg-type]
     changed = replace(recipe, processing=1.0) if change else recipe
-    watched = _Watched(taught(settings, "plain", "even", enhancement="bands"))
+    watched = _Watched(taught(settings, "plain", "even", **evens))
     state = start(network_of(size=32, seed=3), changed, 8)
     for _ in fit(state, images(8, 1), images(8, 2), changed, classes=CLASSES, teachers=watched):  # type: ignore[arg-type]
         pass
@@ -232,8 +240,8 @@ def test_a_pupil_of_evened_bands_may_have_teachers_without(settings: Settings, c
     expected = to_batch(evened_batch(grey_levels), OWN.preprocessing)
     torch.testing.assert_close(batch, expected, rtol=0, atol=1e-3)
     assert not torch.allclose(batch, raw, atol=0.1), "else it shows nothing"
-    opinions = [taught(settings, name, enhancement="bands").opinion(batch, raw) for name in ("plain", "even")]
-    both = taught(settings, "plain", "even", enhancement="bands").opinion(batch, raw)
+    opinions = [taught(settings, name, **evens).opinion(batch, raw) for name in ("plain", "even")]
+    both = taught(settings, "plain", "even", **evens).opinion(batch, raw)
     torch.testing.assert_close(both, sum(opinions) / 2)
     torch.testing.assert_close(opinions[0], taught(settings, "plain").opinion(raw))
 
