@@ -12,39 +12,33 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from benchmarks.perturbations import PERTURBATIONS, Change, Picture, png
+from benchmarks.perturbations import PERTURBATIONS
 from benchmarks.split_images import (
+    AS_THEY_ARE,
     LOSS_DIGITS,
-    Sample,
+    add_only,
     carry_out,
+    changes_asked_for,
     chosen_model,
     figures_of,
     parser,
     points_of,
+    probabilities_of,
     sample_of,
 )
 from benchmarks.timing import machine
-from lungassist.imaging.reader import read_radiograph
 from lungassist.metrics import Bootstrap, Measured, Roles, log_loss
-from lungassist.predict import Classifier
-from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
-
-_BATCH = 64
-_AS_THEY_ARE = "as they are"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0, or 2 for a folder that cannot be used."""
     p = parser("benchmarks.robustness", __doc__)
-    p.add_argument("--only", nargs="+", metavar="NAME", choices=list(PERTURBATIONS), help="these changes")
+    add_only(p)
     return carry_out(p, argv, _measure, _lines)
 
 
@@ -52,13 +46,11 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
     folder, classifier = chosen_model(arguments, settings)
     sample = sample_of(arguments, folder, classifier, settings)
-    names = arguments.only or list(PERTURBATIONS)
-    changes: dict[str, Change] = {_AS_THEY_ARE: lambda picture, _: png(picture)}
-    changes |= {name: PERTURBATIONS[name].change for name in (names[:1] if arguments.quick else names)}
-    tables = {name: _probabilities(change, sample, classifier, settings) for name, change in changes.items()}
+    changes = changes_asked_for(arguments)
+    tables = {name: probabilities_of(change, sample, classifier, settings) for name, change in changes.items()}
     bootstrap = Bootstrap(sample.patients)
     measured = bootstrap.measure(sample.labels, tables, Roles.of(classifier.classes))
-    base = measured.pop(_AS_THEY_ARE)
+    base = measured.pop(AS_THEY_ARE)
     lines = {name: _line(name, bootstrap.difference(found, base)) for name, found in measured.items()}
     losses = {name: log_loss(probabilities, sample.labels) for name, probabilities in tables.items()}
     return {
@@ -67,26 +59,13 @@ def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": f"{classifier.card.name} {classifier.card.full_version}",
         "images": len(sample.labels),
         "split": arguments.split,
-        "as_they_are": figures_of(base, losses[_AS_THEY_ARE], classifier.classes),
+        "as_they_are": figures_of(base, losses[AS_THEY_ARE], classifier.classes),
         "changed": {
             name: line | figures_of(measured[name], losses[name], classifier.classes) for name, line in lines.items()
         },
         "mean_loss_changed": round(float(np.mean([losses[name] for name in lines])), LOSS_DIGITS),
         "worst_ordinary_points": min((line["points"] for line in lines.values() if line["ordinary"]), default=None),
     }
-
-
-def _probabilities(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> NDArray[np.float64]:
-    def prepared(place: int) -> Picture:
-        data = change(sample.pictures[place], np.random.default_rng(sample.seeds[place]))
-        return prepare_image(read_radiograph(data, "changed", settings).pixels, classifier.card.preprocessing)
-
-    found = []
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for first in range(0, len(sample.pictures), _BATCH):
-            places = range(first, min(first + _BATCH, len(sample.pictures)))
-            found.append(classifier.predict(np.stack(list(pool.map(prepared, places))), explain=None).probabilities)
-    return np.concatenate(found)
 
 
 def _line(name: str, difference: Measured) -> dict[str, Any]:

@@ -15,20 +15,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.perturbations import Picture
+from benchmarks.perturbations import PERTURBATIONS, Change, Picture, png
 from benchmarks.timing import arguments_parser, write_result
 from lungassist.classes import COVID
 from lungassist.dataset import DatasetIndex, index_folder
 from lungassist.device import choose_device
 from lungassist.errors import LungAssistError, UsageError
 from lungassist.evaluation.origin import splits_for
-from lungassist.imaging.reader import read_file
+from lungassist.imaging.reader import read_file, read_radiograph
 from lungassist.metrics import Measured
 from lungassist.models.weights import choose_model
 from lungassist.predict import Classifier
+from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
 
 LOSS_DIGITS: Final = 4
+#: What the images without a change are called.
+AS_THEY_ARE: Final = "as they are"
+_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,33 @@ def _picture(root: Path, settings: Settings, file: str) -> Picture:
     pixels = read_file(root / file, settings).pixels
     low, high = float(pixels.min()), float(pixels.max())
     return np.asarray(np.rint((pixels - low) * (255 / max(high - low, 1e-6))), np.uint8)
+
+
+def probabilities_of(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> NDArray[np.float64]:
+    """What a model says of every changed image, `(N, K)`, read and prepared as in triage."""
+
+    def prepared(place: int) -> Picture:
+        data = change(sample.pictures[place], np.random.default_rng(sample.seeds[place]))
+        return prepare_image(read_radiograph(data, "changed", settings).pixels, classifier.card.preprocessing)
+
+    found = []
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for first in range(0, len(sample.pictures), _BATCH):
+            places = range(first, min(first + _BATCH, len(sample.pictures)))
+            found.append(classifier.predict(np.stack(list(pool.map(prepared, places))), explain=None).probabilities)
+    return np.concatenate(found)
+
+
+def changes_asked_for(arguments: argparse.Namespace) -> dict[str, Change]:
+    """None at all, then those of `--only`, or all of `PERTURBATIONS`; with `--quick` the first."""
+    names = arguments.only or list(PERTURBATIONS)
+    changes: dict[str, Change] = {AS_THEY_ARE: lambda picture, _: png(picture)}
+    return changes | {name: PERTURBATIONS[name].change for name in (names[:1] if arguments.quick else names)}
+
+
+def add_only(p: argparse.ArgumentParser) -> None:
+    """The option `--only`."""
+    p.add_argument("--only", nargs="+", metavar="NAME", choices=list(PERTURBATIONS), help="these changes")
 
 
 def figures_of(found: Measured, loss: float, classes: Sequence[str]) -> dict[str, Any]:
