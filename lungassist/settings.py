@@ -33,6 +33,7 @@ def _home() -> Path:
 class Settings:
     """Limits and places.
 
+    `default_model` triages unless another one is asked for, and `second_model`, where there is one, reads after it.
     `max_pixels` bounds the pixels an image may declare, `max_file_bytes` the bytes of a file or ZIP member,
     `max_archive_bytes` and `max_archive_members` what a ZIP may unpack to. `home` is the user's data folder: training
     runs, prepared images and, unless `database_url` names another, the database of jobs. Training data is chosen from
@@ -41,6 +42,7 @@ class Settings:
 
     weights_dir: Path
     default_model: str | None
+    second_model: str | None
     max_pixels: int
     max_file_bytes: int
     max_archive_bytes: int
@@ -79,6 +81,7 @@ class Settings:
         return cls(
             weights_dir=Path(os.environ.get("LUNGASSIST_WEIGHTS") or _ROOT / "weights"),
             default_model=os.environ.get("LUNGASSIST_MODEL") or None,
+            second_model=os.environ.get("LUNGASSIST_SECOND_MODEL") or None,
             max_pixels=_number("LUNGASSIST_MAX_PIXELS", 100_000_000, 4096),
             max_file_bytes=_number("LUNGASSIST_MAX_FILE_BYTES", 400_000_000, 1024),
             max_archive_bytes=_number("LUNGASSIST_MAX_ARCHIVE_BYTES", 4_000_000_000, 1024),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Final, Generic, TypeVar
 
@@ -31,6 +31,20 @@ Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
+class SecondReading:
+    """What another model says of the same study: who it is, its finding by its own operating point, how probable."""
+
+    model: str
+    model_version: str
+    finding: str
+    probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields as JSON's kinds."""
+        return {**asdict(self), "probability": round(self.probability, 6)}
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one model says of one study.
 
@@ -43,6 +57,7 @@ class Finding:
         suspected_contagious: the finding is COVID or Viral Pneumonia.
         plausible: False when the image does not look like a frontal chest radiograph; the finding then means little.
         warnings: sentences, the gravest first.
+        second_reading: what another model says, where one was asked.
     """
 
     file: str
@@ -56,6 +71,12 @@ class Finding:
     suspected_contagious: bool
     plausible: bool
     warnings: tuple[str, ...]
+    second_reading: SecondReading | None = None
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether a second reading finds something else."""
+        return self.second_reading is not None and self.second_reading.finding != self.finding
 
     @property
     def most_probable(self) -> str:
@@ -81,6 +102,7 @@ class Finding:
             "suspected_contagious": self.suspected_contagious,
             "plausible": self.plausible,
             "warnings": list(self.warnings),
+            "second_reading": self.second_reading.to_json() if self.second_reading else None,
         }
 
 
@@ -120,6 +142,7 @@ class _Ready(Generic[Kept]):
     name: str
     sha256: str
     image: NDArray[np.uint8]
+    for_second: NDArray[np.uint8] | None
     doubts: tuple[str, ...]
     warnings: tuple[str, ...]
     kept: Kept
@@ -137,6 +160,7 @@ def triage(
     *,
     explain: str | None = GRAD_CAM,
     keep: Callable[[Radiograph], Kept],
+    second: Classifier | None = None,
 ) -> Iterator[Triaged[Kept] | Refused]:
     """Triage a stream of studies in batches, in order; the next ones are read while the model works.
 
@@ -149,6 +173,7 @@ def triage(
         settings: the reader's limits and the batch size.
         explain: a method of `explain.METHODS`, or None.
         keep: called in a reading thread with each radiograph.
+        second: a model of the same classes that reads every study too; see `read_again`.
     """
 
     def read(study: Study) -> _Ready[Kept] | Refused:
@@ -157,12 +182,13 @@ def triage(
         except StudyError as error:
             return Refused(study.name, error)
         image = prepare_image(radiograph.pixels, classifier.card.preprocessing)
+        for_second = prepare_image(radiograph.pixels, second.card.preprocessing) if second else None
         found = doubts(radiograph)
-        return _Ready(study.name, radiograph.sha256, image, found, radiograph.warnings, keep(radiograph))
+        return _Ready(study.name, radiograph.sha256, image, for_second, found, radiograph.warnings, keep(radiograph))
 
     with ThreadPoolExecutor(_READERS) as pool:
         for batch in _batches(_ahead(pool, read, iter(studies), settings.batch_size), settings.batch_size):
-            yield from _answer(batch, classifier, explain)
+            yield from _answer(batch, classifier, explain, second)
 
 
 def _ahead(
@@ -190,11 +216,15 @@ def _batches(items: Iterator[_Ready[Kept] | Refused], size: int) -> Iterator[lis
 
 
 def _answer(
-    batch: list[_Ready[Kept] | Refused], classifier: Classifier, explain: str | None
+    batch: list[_Ready[Kept] | Refused], classifier: Classifier, explain: str | None, second: Classifier | None
 ) -> Iterator[Triaged[Kept] | Refused]:
     ready = [item for item in batch if isinstance(item, _Ready)]
     if ready:
         prediction = classifier.predict(np.stack([item.image for item in ready]), explain)
+        others = None
+        if second:
+            images = [item.for_second for item in ready if item.for_second is not None]
+            others = second.predict(np.stack(images), None).probabilities
     row = 0
     for item in batch:
         if isinstance(item, Refused):
@@ -203,14 +233,20 @@ def _answer(
         maps = None if prediction.heat_maps is None else prediction.heat_maps[row]
         remarks = (*item.doubts, *item.warnings)
         finding = _finding(item, prediction.probabilities[row], remarks, classifier.card)
+        if second and others is not None:
+            finding = read_again(finding, _finding(item, others[row], remarks, second.card))
         yield Triaged(finding, maps, item.kept, remarks)
         row += 1
 
 
 def judged_anew(study: Triaged[Kept], card: Card) -> Triaged[Kept]:
-    """The same answer of the same model, judged by the operating point that its card holds now; asks no network."""
+    """The same answer of the same model, judged by the operating point that its card holds now; asks no network.
+
+    A second reading is dropped: it was compared with the finding before.
+    """
     probabilities = np.array([study.finding.probabilities[name] for name in card.classes])
-    return replace(study, finding=_by_card(study.finding, probabilities, study.remarks, card))
+    alone = replace(study.finding, second_reading=None)
+    return replace(study, finding=_by_card(alone, probabilities, study.remarks, card))
 
 
 def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], remarks: tuple[str, ...], card: Card) -> Finding:
@@ -240,6 +276,29 @@ def _by_card(finding: Finding, probabilities: NDArray[np.float64], remarks: tupl
         suspected_contagious=card.classes[index] in CONTAGIOUS,
     )
     return replace(decided, warnings=(*remarks, *_doubts_of_model(decided)))
+
+
+def read_again(finding: Finding, second: Finding) -> Finding:
+    """The same finding, which says what a second model finds; where that differs, a warning comes first.
+
+    Two models that see a film differently, such as as it came and with the usual strength of its detail, agree on most
+    films like those that they learnt from, and differ on many that one of them misjudges (`benchmarks.second_reading`).
+
+    Args:
+        finding: of a model, not read again yet.
+        second: another model's finding of the same study.
+    """
+    share = second.probabilities[second.finding]
+    reading = SecondReading(second.model, second.model_version, second.finding, share)
+    again = replace(finding, second_reading=reading)
+    if not again.is_disputed or not finding.plausible:
+        return again
+    own = finding.probabilities[finding.finding]
+    words = (
+        f"A second reading differs: {second.model} finds {spoken(second.finding)} ({share:.0%}), "
+        f"{finding.model} {spoken(finding.finding)} ({own:.0%}). Read with care."
+    )
+    return replace(again, warnings=(words, *finding.warnings))
 
 
 def _doubts_of_model(finding: Finding) -> Iterator[str]:

@@ -6,14 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lungassist.classes import CONTAGIOUS, NORMAL, spoken
 from lungassist.imaging import Radiograph, Study, read_radiograph
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
-from lungassist.triage import LITTLE_MARGIN, Finding, Refused, Triaged, forget, judged_anew, triage
+from lungassist.triage import LITTLE_MARGIN, Finding, Refused, Triaged, forget, judged_anew, read_again, triage
 
 #: A result of triage that keeps no pixels: they are read again for the one study that is looked at.
 Outcome = Triaged[None] | Refused
@@ -34,6 +34,17 @@ class Entry:
     study: Study
     synthetic: bool = False
     outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+
+
+def outcome_of(entry: Entry, model: Classifier, method: str, second: Classifier | None = None) -> Outcome:
+    """What came of a study that `model` triaged, and `second` too where it is given: then with the second reading."""
+    outcome = entry.outcomes[(model.card.full_version, method)]
+    if second is None or isinstance(outcome, Refused):
+        return outcome
+    other = entry.outcomes[(second.card.full_version, method)]
+    if isinstance(other, Refused):
+        return outcome
+    return replace(outcome, finding=read_again(outcome.finding, other.finding))
 
 
 class Worklist:
@@ -120,8 +131,8 @@ class Worklist:
 def urgency(outcome: Outcome) -> tuple[int, float]:
     """What to sort by, most urgent first: suspected contagious, other findings, unsure or implausible, normal, failed.
 
-    The finding is that of the operating point. Normal is unsure with little margin, and where it is not the most
-    probable. Within a rank the probability of any finding but Normal decides.
+    The finding is that of the operating point. Normal is unsure with little margin, where it is not the most
+    probable, and where a second reading differs. Within a rank the probability of any finding but Normal decides.
     """
     if isinstance(outcome, Refused):
         return (4, 0.0)
@@ -133,7 +144,8 @@ def urgency(outcome: Outcome) -> tuple[int, float]:
         return (0, -sick)
     if finding.finding != NORMAL:
         return (1, -sick)
-    return (2 if finding.margin < LITTLE_MARGIN or finding.is_by_operating_point else 3, -sick)
+    unsure = finding.margin < LITTLE_MARGIN or finding.is_by_operating_point or finding.is_disputed
+    return (2 if unsure else 3, -sick)
 
 
 def sentence(finding: Finding) -> str:
@@ -172,6 +184,7 @@ def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str,
             ("doubtful image", not finding.plausible),
             ("by operating point", finding.is_by_operating_point),
             ("little margin", finding.margin < LITTLE_MARGIN),
+            ("second reading differs", finding.is_disputed and finding.plausible),
             ("synthetic", synthetic),
         )
         if holds
@@ -189,7 +202,7 @@ def findings_csv(outcomes: Sequence[Outcome], classes: Sequence[str]) -> str:
     """A batch as CSV: a row a study, failed ones too, a column a class for the probabilities."""
     columns = ["file", "sha256", "model", "model_version", "operating_point", "finding", "margin"]
     columns += ["suspected_contagious", "plausible", *(f"probability_{name}" for name in classes)]
-    columns += ["warnings", "error_code", "error"]
+    columns += ["warnings", "second_model", "second_finding", "second_probability", "error_code", "error"]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", restval="", extrasaction="ignore")
     writer.writeheader()
@@ -202,7 +215,10 @@ def _csv_row(outcome: Outcome) -> dict[str, Any]:
         return {"file": _inert(outcome.file), "error_code": outcome.error.code, "error": _inert(str(outcome.error))}
     values = outcome.finding.to_json()
     probabilities = {f"probability_{name}": share for name, share in values.pop("probabilities").items()}
-    return {**values, **probabilities, "file": _inert(values["file"]), "warnings": " ".join(values["warnings"])}
+    second = values.pop("second_reading") or {}
+    again = {f"second_{name}": second[name] for name in ("model", "finding", "probability") if second}
+    words = {"file": _inert(values["file"]), "warnings": " ".join(values["warnings"])}
+    return {**values, **probabilities, **again, **words}
 
 
 def _inert(text: str) -> str:

@@ -19,7 +19,7 @@ def main() -> None:
     here = session.worklist()
     with st.sidebar:
         _intake(here)
-        models, method = _choices()
+        models, second, method = _choices()
     if not models:
         st.error(
             "There is no usable model, so nothing can be triaged. The Comparison page says why, under Cards.",
@@ -30,10 +30,12 @@ def main() -> None:
         _welcome()
         return
     _triage(here, models[0], method)
-    entry = show_worklist(here, models[0], method)
+    if second:
+        _triage(here, second, method)
+    entry = show_worklist(here, models[0], method, second)
     if entry is None:
         return
-    show_study(entry, models[0], method)
+    show_study(entry, models[0], method, second)
     if len(models) > 1:
         for model in models[1:]:
             here.triage(model, session.settings(), method, entries=[entry])
@@ -54,15 +56,27 @@ def _switch_phantoms_on() -> None:
     st.session_state["phantoms"] = True
 
 
-def _choices() -> tuple[list[Classifier], str]:
-    """The model that triages, followed by those to compare with; and the method of explanation."""
+def _choices() -> tuple[list[Classifier], Classifier | None, str]:
+    """The model that triages, followed by those to compare with; one for a second reading; the explanation's method."""
     try:
         default = session.default_model()
     except LungAssistError as error:
         st.error(str(error), icon=":material/error:")
-        return [], "gradcam"
-    usable = [entry.name for entry in session.shelf() if entry.card]
+        return [], None, "gradcam"
+    cards = {entry.name: entry.card for entry in session.shelf() if entry.card}
+    usable = list(cards)
     first = st.selectbox("Model", usable, index=usable.index(default) if default in usable else 0, key="model")
+    alike = [name for name in usable if name != first and cards[name].classes == cards[first].classes]
+    again = session.settings().second_model
+    second = st.selectbox(
+        "Second reading",
+        alike,
+        index=alike.index(again) if again in alike else None,
+        placeholder="None",
+        key="second",
+        help="Another model reads every study too. Where it finds something else, the study is flagged, and one called "
+        "Normal moves up the list. Triage takes about twice as long.",
+    )
     others = st.multiselect(
         "Compare with",
         [name for name in usable if name != first],
@@ -73,7 +87,7 @@ def _choices() -> tuple[list[Classifier], str]:
         "Explanation", list(METHODS), format_func=lambda name: METHODS[name].split(":")[0], key="method"
     )
     st.caption(METHODS[method].split(": ")[1].capitalize())
-    return _load([first, *others]), method
+    return _load([first, *others]), next(iter(_load([second] if second else [])), None), method
 
 
 def _load(names: list[str]) -> list[Classifier]:

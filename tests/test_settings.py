@@ -13,7 +13,7 @@ from lungassist.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WEIGHTS", "MODEL", "MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "BATCH_SIZE"):
+    for name in ("WEIGHTS", "MODEL", "SECOND_MODEL", "MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "BATCH_SIZE"):
         monkeypatch.delenv(f"LUNGASSIST_{name}", raising=False)
 
 
@@ -21,7 +21,8 @@ def test_unset_and_empty_variables_keep_their_defaults(monkeypatch: pytest.Monke
     plain = Settings.from_environment()
     assert plain.weights_dir == Path(__file__).parent.parent / "weights"
     assert plain.default_model is None
-    for name in ("WEIGHTS", "MODEL", "BATCH_SIZE"):
+    assert plain.second_model is None
+    for name in ("WEIGHTS", "MODEL", "SECOND_MODEL", "BATCH_SIZE"):
         monkeypatch.setenv(f"LUNGASSIST_{name}", "")
     assert Settings.from_environment() == plain
 
@@ -29,9 +30,11 @@ def test_unset_and_empty_variables_keep_their_defaults(monkeypatch: pytest.Monke
 def test_what_is_set_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("LUNGASSIST_MODEL", "resnet18")
+    monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "other")
     monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", "3")
     settings = Settings.from_environment()
     assert (settings.weights_dir, settings.default_model, settings.batch_size) == (tmp_path, "resnet18", 3)
+    assert settings.second_model == "other"
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "2.5", "1e3"])

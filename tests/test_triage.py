@@ -19,6 +19,7 @@ from lungassist.imaging import Radiograph, Study
 from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier, Prediction
+from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from lungassist.triage import LITTLE_MARGIN, Refused, Triaged, forget, triage
 from tests.drawn import card_of, film, network_of, png
@@ -222,3 +223,65 @@ def test_who_is_below_the_contagious_threshold_is_not_suspected(settings: Settin
     finding = only(triage([study(1)], telling(0.5, 0.3, 0.1, 0.1, rule=rule), settings, keep=forget)).finding
     assert (finding.finding, finding.suspected_contagious) == (LUNG_OPACITY, False)
     assert any("would say COVID-19 (50%)" in warning for warning in finding.warnings)
+
+
+CHEST = Study("chest.png", partial(phantom_png, NORMAL, 1, 300))
+EVENED = Preprocessing(size=64, enhancement="bands")
+
+
+@pytest.mark.parametrize(
+    ("second", "differs"), [((0.05, 0.0, 0.9, 0.05), False), ((0.1, 0.62, 0.28, 0.0), True), ((0.5, 0, 0.5, 0), True)]
+)
+def test_a_second_reading_stands_beside_the_finding(
+    settings: Settings, second: tuple[float, ...], differs: bool
+) -> None:
+    first, other = telling(0.02, 0.02, 0.95, 0.01), telling(*second)
+    alone = only(triage([CHEST], first, settings, explain=None, keep=forget)).finding
+    read = only(triage([CHEST], first, settings, explain=None, keep=forget, second=other)).finding
+    assert alone.second_reading is None
+    assert not alone.is_disputed
+    assert alone.to_json()["second_reading"] is None
+    assert (read.finding, read.probabilities, read.margin) == (alone.finding, alone.probabilities, alone.margin)
+    assert read.second_reading is not None
+    assert read.second_reading.finding == CLASSES[int(np.argmax(second))]
+    assert read.second_reading.probability == max(second)
+    assert read.is_disputed is differs
+    assert (read.warnings == alone.warnings) is not differs
+    if differs:
+        assert read.warnings[0].startswith("A second reading differs: small finds ")
+        assert read.warnings[0].endswith(", small Normal (95%). Read with care.")
+        assert read.warnings[1:] == alone.warnings
+    told = json.loads(json.dumps(read.to_json()))["second_reading"]
+    assert told == {**told, "model": "small", "finding": read.second_reading.finding, "probability": max(second)}
+
+
+def test_a_second_model_judges_by_its_own_operating_point(settings: Settings) -> None:
+    first, other = telling(0.08, 0.02, 0.9, 0.0), telling(0.08, 0.02, 0.9, 0.0, rule=AT_TENTH)
+    finding = only(triage([CHEST], first, settings, explain=None, keep=forget, second=other)).finding
+    assert (finding.finding, finding.is_disputed) == (NORMAL, True)
+    assert "small finds COVID-19 (8%), small Normal (90%)" in finding.warnings[0]
+
+
+def test_each_model_sees_the_study_prepared_as_it_wants(settings: Settings) -> None:
+    """And in whatever order files fail, a second answer stays with its study."""
+    small, large = Classifier(network_of(), card_of()), Classifier(network_of(seed=5), card_of(preprocessing=EVENED))
+    studies = [study(0), Study.failing("bad.png", EmptyFileError("empty")), *(study(n) for n in range(1, 7))]
+    alone = list(triage(studies, large, settings, explain=None, keep=forget))
+    both = list(triage(studies, small, settings, explain=None, keep=forget, second=large))
+    assert names(both) == names(alone)
+    for one, other in zip(both, alone, strict=True):
+        assert isinstance(one, Refused) == isinstance(other, Refused)
+        if isinstance(one, Triaged) and isinstance(other, Triaged):
+            assert one.finding.second_reading is not None
+            assert one.finding.second_reading.finding == other.finding.finding
+            probability = other.finding.probabilities[other.finding.finding]
+            assert one.finding.second_reading.probability == pytest.approx(probability, abs=1e-6)
+
+
+def test_of_an_image_that_is_no_chest_film_a_second_opinion_is_worth_nothing(settings: Settings) -> None:
+    blank = Study("blank.png", partial(png, np.full((300, 300), 128, np.uint8)))
+    first, other = telling(0.9, 0.1, 0, 0), telling(0, 0, 1, 0)
+    finding = only(triage([blank], first, settings, explain=None, keep=forget, second=other)).finding
+    assert finding.is_disputed
+    assert "blank" in finding.warnings[0]
+    assert not any("second reading" in warning for warning in finding.warnings)

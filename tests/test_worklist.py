@@ -18,8 +18,17 @@ from lungassist.models.registry import build
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
-from lungassist.triage import Finding, Refused, Triaged
-from lungassist.worklist import Outcome, Worklist, finding_json, findings_csv, row_of, sentence, urgency
+from lungassist.triage import Finding, Refused, Triaged, read_again
+from lungassist.worklist import (
+    Outcome,
+    Worklist,
+    finding_json,
+    findings_csv,
+    outcome_of,
+    row_of,
+    sentence,
+    urgency,
+)
 from tests.models.test_operating_point import point
 from tests.tiny import tiny_card
 
@@ -194,3 +203,50 @@ def test_studies_in_hand_follow_a_new_operating_point_and_back_without_asking_th
     assert isinstance(again, Triaged)
     assert again.finding == before.finding
     assert source.reads == 1
+
+
+def read_twice(first: Finding, second: Finding) -> Outcome:
+    return Triaged(read_again(first, second), None, None)
+
+
+def test_a_normal_that_a_second_reading_disputes_comes_before_other_normals() -> None:
+    normal, sick = finding("Normal", 0.95), finding("Lung_Opacity", 0.8)
+    outcomes = {
+        "opacity": read_twice(sick, sick),
+        "disputed": read_twice(normal, sick),
+        "agreed": read_twice(normal, normal),
+    }
+    assert sorted(outcomes, key=lambda name: urgency(outcomes[name])) == list(outcomes)
+    rows = {name: row_of("a.png", outcome) for name, outcome in outcomes.items()}
+    assert {name: row["flags"] for name, row in rows.items()} == {
+        "opacity": "",
+        "disputed": "second reading differs",
+        "agreed": "",
+    }
+    assert rows["disputed"]["notes"].startswith("A second reading differs: m finds Lung opacity (80%), m Normal (95%).")
+
+
+def test_csv_says_what_the_second_reading_is() -> None:
+    outcomes = [read_twice(finding("Normal", 0.95), finding("COVID", 0.8)), triaged("COVID", 0.9)]
+    rows = list(csv.DictReader(io.StringIO(findings_csv(outcomes, CLASSES))))
+    columns = ("second_model", "second_finding", "second_probability")
+    assert [rows[0][name] for name in columns] == ["m", "COVID", "0.8"]
+    assert [rows[1][name] for name in columns] == ["", "", ""]
+
+
+def test_the_worklist_puts_the_two_models_answers_together(classifier: Classifier) -> None:
+    second = Classifier(build("mobilenet_v3_small", 4), tiny_card("second", weights_sha256="1" * 64))
+    here, settings = Worklist(), Settings.from_environment()
+    here.add("upload-1", [Study("one.png", CountingStudy("Normal")), next(failing())])
+    for model in (classifier, second):
+        here.triage(model, settings, METHOD)
+    good, bad = here.entries
+    alone, both = outcome_of(good, classifier, METHOD), outcome_of(good, classifier, METHOD, second)
+    assert isinstance(alone, Triaged)
+    assert isinstance(both, Triaged)
+    assert alone.finding.second_reading is None
+    assert both.finding.second_reading is not None
+    assert both.finding.second_reading.model == "second"
+    assert both.heat_maps is alone.heat_maps
+    assert outcome_of(good, classifier, METHOD) == alone, "nothing that is kept has changed"
+    assert isinstance(outcome_of(bad, classifier, METHOD, second), Refused)

@@ -194,6 +194,8 @@ def _command(
 def _add_triage(p: argparse.ArgumentParser) -> None:
     p.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file, a folder or a ZIP archive")
     p.add_argument("--model", metavar="NAME", help="a folder of weights/ (default: the bundled model; see `models`)")
+    second = "a model that reads every study too: where it finds something else, a remark says so"
+    p.add_argument("--second", metavar="NAME", help=second)
     p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
     maps = p.add_argument_group("heat maps")
     maps.add_argument("--heatmaps", type=Path, metavar="DIR", help="write each study with its heat map as PNG into DIR")

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     classifier = _classifier(arguments, settings)
     classes, wanted = classifier.classes, arguments.heatmap_class
     heat_maps = HeatMapFolder(folder, classes, wanted, arguments.colour_map) if folder else None
-    results = _results(arguments, settings, classifier, arguments.method if heat_maps else None)
+    second = _second(arguments, settings, classifier)
+    results = _results(arguments, settings, classifier, second, arguments.method if heat_maps else None)
     output: Output = JsonLines() if arguments.json else ResultTable()
     # Lines and a bar on one terminal would overwrite each other.
     hidden = arguments.json and sys.stdout.isatty()
@@ -67,17 +68,39 @@ def _classifier(arguments: argparse.Namespace, settings: Settings) -> Classifier
     return Classifier.load(settings.weights_dir / name, device)
 
 
+def _second(arguments: argparse.Namespace, settings: Settings, first: Classifier) -> Classifier | None:
+    wanted = arguments.second or settings.second_model
+    if not wanted:
+        return None
+    name = choose_model(settings.weights_dir, wanted)
+    if name == first.card.name:
+        if not arguments.second:
+            return None  # the installation's second model was asked for as the first
+        raise UsageError(f"{name} cannot read after itself. Give another model by --second.")
+    second = Classifier.load(settings.weights_dir / name, first.device)
+    if second.classes != first.classes:
+        raise UsageError(
+            f"{name} tells other classes apart than {first.card.name}: {', '.join(second.classes)}. Give a model of "
+            "the same classes by --second."
+        )
+    return second
+
+
 def _count(arguments: argparse.Namespace, settings: Settings) -> int:
     return sum(1 for _ in iter_studies(arguments.paths, settings))
 
 
 def _results(
-    arguments: argparse.Namespace, settings: Settings, classifier: Classifier, explain: str | None
+    arguments: argparse.Namespace,
+    settings: Settings,
+    classifier: Classifier,
+    second: Classifier | None,
+    explain: str | None,
 ) -> Generator[Result]:
     studies = iter_studies(arguments.paths, settings)
     keep = _picture if explain else _nothing
     try:
-        yield from triage(studies, classifier, settings, explain=explain, keep=keep)
+        yield from triage(studies, classifier, settings, explain=explain, keep=keep, second=second)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UsageError(
             f"The memory does not hold batches of {settings.batch_size}. Try a smaller --batch-size, or --device cpu."

@@ -13,15 +13,15 @@ from lungassist.imaging import Radiograph, png_bytes, to_uint8
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
 from lungassist.triage import Refused, Triaged
-from lungassist.worklist import Entry, finding_json, sentence
+from lungassist.worklist import Entry, finding_json, outcome_of, percent, sentence
 from pages.components.viewer import radiograph_viewer
 from pages.parts import session
 from pages.parts.charts import probability_bars
 
 
-def show_study(entry: Entry, model: Classifier, method: str) -> None:
-    """Show one entry of the worklist as `model` sees it."""
-    outcome = entry.outcomes[(model.card.full_version, method)]
+def show_study(entry: Entry, model: Classifier, method: str, second: Classifier | None = None) -> None:
+    """Show one entry of the worklist as `model` sees it, and what `second` says where it finds something else."""
+    outcome = outcome_of(entry, model, method, second)
     if isinstance(outcome, Refused):
         st.error(str(outcome.error), icon=":material/broken_image:")
         return
@@ -73,6 +73,12 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
         # The viewer shows the film as it came; the network saw it so.
         f"{'' if enhancement == 'none' else f'images enhanced for it ({enhancement}) · '}{METHODS[method]}"
     )
+    if finding.second_reading:
+        again = finding.second_reading
+        st.caption(
+            f"Second reading **{again.model}** {again.model_version}: {spoken(again.finding)}, probability "
+            f"{percent(again.probability)}."
+        )
 
 
 def _facts(radiograph: Radiograph) -> None:

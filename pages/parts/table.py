@@ -6,17 +6,17 @@ import pandas as pd
 import streamlit as st
 
 from lungassist.predict import Classifier
-from lungassist.worklist import Entry, Worklist, findings_csv, row_of, urgency
+from lungassist.worklist import Entry, Worklist, findings_csv, outcome_of, row_of, urgency
 
 
-def show_worklist(here: Worklist, model: Classifier, method: str) -> Entry | None:
+def show_worklist(here: Worklist, model: Classifier, method: str, second: Classifier | None = None) -> Entry | None:
     """Show every study with its finding; returns the selected one, None when the reader selected none."""
-    wanted = (model.card.full_version, method)
+    outcomes = {entry.key: outcome_of(entry, model, method, second) for entry in here.entries}
     by_urgency = st.session_state.get("order", "Most urgent first") == "Most urgent first"
     entries = here.entries
     if by_urgency:
-        entries = sorted(entries, key=lambda entry: urgency(entry.outcomes[wanted]))
-    rows = [row_of(e.study.name, e.outcomes[wanted], synthetic=e.synthetic) for e in entries]
+        entries = sorted(entries, key=lambda entry: urgency(outcomes[entry.key]))
+    rows = [row_of(e.study.name, outcomes[e.key], synthetic=e.synthetic) for e in entries]
     state = st.dataframe(
         pd.DataFrame(rows),
         hide_index=True,
@@ -45,7 +45,7 @@ def show_worklist(here: Worklist, model: Classifier, method: str) -> Entry | Non
     )
     take.download_button(
         "Batch (CSV)",
-        findings_csv([entry.outcomes[wanted] for entry in here.entries], model.classes),
+        findings_csv(list(outcomes.values()), model.classes),
         "lungassist.csv",
         "text/csv",
         icon=":material/download:",

@@ -36,4 +36,5 @@ def environment_of(places: Settings) -> dict[str, str]:
         "LUNGASSIST_DATA_ROOTS": str(places.data_roots[0]),
         "LUNGASSIST_WEIGHTS": str(places.weights_dir),
         "LUNGASSIST_MODEL": "",
+        "LUNGASSIST_SECOND_MODEL": "",
     }

@@ -63,6 +63,7 @@ def shelf(_shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of models that every command of a test uses, in this process and in others."""
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(_shelf))
     monkeypatch.delenv("LUNGASSIST_MODEL", raising=False)
+    monkeypatch.delenv("LUNGASSIST_SECOND_MODEL", raising=False)
     return _shelf
 
 

@@ -22,6 +22,7 @@ from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
+from tests.tiny import save_tiny_model
 
 from .conftest import noise_png, objects
 
@@ -240,3 +241,37 @@ def test_studies_are_written_before_later_ones_are_read(
     assert main(["triage", str(studies), "--json", "--batch-size", "2"]) == 0
     assert len(seen_at_first_line) == 40
     assert seen_at_first_line[0] <= 12
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_second_model_reads_after_the_first(
+    shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    save_tiny_model(shelf / "other", seed=3)
+    if by == "environment":
+        monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "other")
+    options = ["--second", "other"] if by == "option" else []
+    assert main(["triage", str(picture), "--json", "--model", "tiny", *options]) == 0
+    assert main(["triage", str(picture), "--json", "--model", "other"]) == 0
+    both, other = objects(capsys.readouterr().out)
+    assert both["model"] == "tiny"
+    assert both["second_reading"] == {
+        "model": "other",
+        "model_version": other["model_version"],
+        "finding": other["finding"],
+        "probability": pytest.approx(other["probabilities"][other["finding"]], abs=1e-5),
+    }
+    assert other["second_reading"] is None
+
+
+def test_a_second_model_that_cannot_read_after_the_first_is_refused(
+    shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny_model(shelf / "two-classes", classes=("COVID", "Normal"))
+    for name, words in (
+        ("absent", "There is no model 'absent'"),
+        ("tiny", "cannot read after itself"),
+        ("two-classes", "tells other classes apart than tiny"),
+    ):
+        assert main(["triage", str(picture), "--model", "tiny", "--second", name]) == 2
+        assert words in capsys.readouterr().err

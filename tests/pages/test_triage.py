@@ -23,6 +23,7 @@ def app(tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """The application with one tiny model."""
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tiny_weights))
     monkeypatch.delenv("LUNGASSIST_MODEL", raising=False)
+    monkeypatch.delenv("LUNGASSIST_SECOND_MODEL", raising=False)
     return AppTest.from_file(str(APP), default_timeout=60)
 
 
@@ -69,6 +70,44 @@ def test_a_finding_says_that_the_image_was_enhanced_for_the_model(app: AppTest, 
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
         assert ("images enhanced for it (bands)" in caption) is told
+
+
+def test_a_second_reading_flags_what_two_models_disagree_on(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "other", seed=3)
+    save_tiny_model(tiny_weights / "two-classes", classes=("COVID", "Normal"))
+    app.run()
+    app.button[0].click().run()
+    found = {}
+    for name in ("other", "tiny"):
+        app.selectbox(key="model").set_value(name).run()
+        found[name] = {row["file"]: row["finding"] for row in table_of(app)}
+    assert app.selectbox(key="second").options == ["other"], "not itself, and none that knows other classes"
+    app.selectbox(key="second").set_value("other").run()
+    assert not app.exception
+    differ = {file for file, finding in found["tiny"].items() if found["other"][file] != finding}
+    rows = {str(row["file"]): row for row in table_of(app)}
+    assert {file: row["finding"] for file, row in rows.items()} == found["tiny"]
+    assert {file for file, row in rows.items() if "second reading differs" in str(row["flags"])} == differ
+    assert differ, "else it shows nothing"
+    captions = [caption.value for caption in app.caption if caption.value.startswith("Second reading **other**")]
+    assert len(captions) == 1
+    app.selectbox(key="model").set_value("other").run()
+    assert not app.exception
+    assert app.selectbox(key="second").options == ["tiny"]
+    assert not any(caption.value.startswith("Second reading") for caption in app.caption), "nothing reads after itself"
+
+
+def test_an_installation_may_have_every_study_read_twice(
+    app: AppTest, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny_model(tiny_weights / "other", seed=3)
+    monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "other")
+    monkeypatch.setenv("LUNGASSIST_MODEL", "tiny")
+    app.run()
+    assert app.selectbox(key="second").value == "other"
+    app.button[0].click().run()
+    assert not app.exception
+    assert any(caption.value.startswith("Second reading **other**") for caption in app.caption)
 
 
 def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
