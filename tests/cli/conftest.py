@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,14 @@ def shelf(_shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("LUNGASSIST_MODEL", raising=False)
     monkeypatch.delenv("LUNGASSIST_SECOND_MODEL", raising=False)
     return _shelf
+
+
+@pytest.fixture
+def own_shelf(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shelf, free to be added to."""
+    copied = shutil.copytree(shelf, tmp_path / "weights")
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(copied))
+    return copied
 
 
 @pytest.fixture(scope="session")

@@ -245,9 +245,9 @@ def test_studies_are_written_before_later_ones_are_read(
 
 @pytest.mark.parametrize("by", ["option", "environment"])
 def test_a_second_model_reads_after_the_first(
-    shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
+    own_shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    save_tiny_model(shelf / "other", seed=3)
+    save_tiny_model(own_shelf / "other", seed=3)
     if by == "environment":
         monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "other")
     options = ["--second", "other"] if by == "option" else []
@@ -265,9 +265,9 @@ def test_a_second_model_reads_after_the_first(
 
 
 def test_a_second_model_that_cannot_read_after_the_first_is_refused(
-    shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str]
+    own_shelf: Path, picture: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_tiny_model(shelf / "two-classes", classes=("COVID", "Normal"))
+    save_tiny_model(own_shelf / "two-classes", classes=("COVID", "Normal"))
     for name, words in (
         ("absent", "There is no model 'absent'"),
         ("tiny", "cannot read after itself"),
