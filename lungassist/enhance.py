@@ -40,6 +40,9 @@ BAND_ENERGIES: Final = (1.30, 1.88, 3.61, 6.24, 10.88, 13.13, 27.09)
 #: What a band is multiplied by, at least and at most: an empty film stays empty, and noise is not made into vessels.
 BAND_GAINS: Final = (0.25, 2.0)
 
+#: What an empty band counts as, in grey levels.
+LEAST_ENERGY: Final = 1e-6
+
 #: Share of the side that is left out at every edge of what is measured, and of pixels clipped when the range is
 #: stretched again.
 BAND_BORDER: Final = 1 / 14
@@ -141,7 +144,7 @@ def evened(image: Image | Floats) -> Floats:
 def band_gain(usual: float, own: float) -> float:
     """What a band of energy `own` is multiplied by so that it gets the `usual` one, within `BAND_GAINS`."""
     least, most = BAND_GAINS
-    return min(max(usual / max(own, 1e-6), least), most)
+    return min(max(usual / max(own, LEAST_ENERGY), least), most)
 
 
 def with_band_gains(image: Image, gains: Sequence[float]) -> Floats:

@@ -68,6 +68,12 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
     first = st.selectbox("Model", usable, index=usable.index(default) if default in usable else 0, key="model")
     alike = [name for name in usable if name != first and cards[name].classes == cards[first].classes]
     again = session.settings().second_model
+    if again and again not in (first, *alike):
+        st.warning(
+            f"LUNGASSIST_SECOND_MODEL names {again}, which is no usable model of the same classes: studies are read "
+            f"once. There are: {', '.join(alike) or 'none'}.",
+            icon=":material/warning:",
+        )
     second = st.selectbox(
         "Second reading",
         alike,

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
 
 import cv2
 import numpy as np
 import torch
 
-from lungassist.enhance import BAND_BORDER, BAND_CLIPPED_PERCENT, BAND_EDGES, BAND_ENERGIES, BAND_GAINS, BANDS_SIDE
-
-_LEAST_ENERGY: Final = 1e-6
+from lungassist.enhance import (
+    BAND_BORDER,
+    BAND_CLIPPED_PERCENT,
+    BAND_EDGES,
+    BAND_ENERGIES,
+    BAND_GAINS,
+    BANDS_SIDE,
+    LEAST_ENERGY,
+)
 
 
 def evened_batch(images: torch.Tensor) -> torch.Tensor:
@@ -25,7 +30,7 @@ def evened_batch(images: torch.Tensor) -> torch.Tensor:
     """
     parts = _parts(images)
     usual = images.new_tensor(BAND_ENERGIES)
-    gains = (usual / _energies(parts).clamp(min=_LEAST_ENERGY)).clamp(*BAND_GAINS)
+    gains = (usual / _energies(parts).clamp(min=LEAST_ENERGY)).clamp(*BAND_GAINS)
     rest = parts[-1]
     mean = rest.mean(dim=(1, 2), keepdim=True)
     result = mean + (rest - mean) * gains[:, -1].view(-1, 1, 1)

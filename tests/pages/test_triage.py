@@ -110,6 +110,16 @@ def test_an_installation_may_have_every_study_read_twice(
     assert any(caption.value.startswith("Second reading **other**") for caption in app.caption)
 
 
+def test_a_second_model_that_is_not_there_is_missed_aloud(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "absent")
+    app.run()
+    assert not app.exception
+    assert any("names absent, which is no usable model of the same classes" in warning.value for warning in app.warning)
+    assert app.selectbox(key="second").value is None
+    monkeypatch.setenv("LUNGASSIST_SECOND_MODEL", "tiny")  # the first model itself
+    assert not app.run().warning
+
+
 def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
     app.run()
     archive = io.BytesIO()
