@@ -7,7 +7,7 @@ equations 1 and 2; the other methods are the grad-cam package's own, given the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from lungassist.errors import UsageError
 
@@ -134,6 +135,30 @@ def heat_maps(method: str, activations: torch.Tensor, gradients: torch.Tensor) -
     if check_method(method) == GRAD_CAM:
         return grad_cam(activations, gradients.mean(dim=(3, 4)))
     return _package_maps(method, activations.float().cpu().numpy(), gradients.float().cpu().numpy())
+
+
+def mean_of_members(method: str, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """An ensemble's evidence: the mean of its members'.
+
+    Args:
+        method: one of `METHODS`. The maps of a method that is blind to classes have a unit of the network's own, so
+            that each image's are brought to the same largest value first.
+        maps: of each member `(N, K, h, w)`, by its calibrated logits; of different places where networks differ.
+
+    Returns:
+        `(N, K, H, W)` float32, as finely as the finest.
+    """
+    size = max(each.shape[2:] for each in maps)
+    total = np.zeros((*maps[0].shape[:2], *size), np.float32)
+    for each in maps:
+        finest = torch.from_numpy(np.ascontiguousarray(each))
+        if each.shape[2:] != size:
+            finest = functional.interpolate(finest, size=size, mode="bilinear", align_corners=False)
+        fitted = finest.numpy()
+        if method in CLASS_BLIND:
+            fitted = fitted / np.maximum(fitted.max(axis=(1, 2, 3), keepdims=True), np.float32(1e-12))
+        total += fitted / np.float32(len(maps))
+    return total
 
 
 def _package_maps(method: str, activations: NDArray[np.float32], gradients: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,22 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
+from lungassist.enhance import ENHANCERS
 from lungassist.errors import UsageError, WeightsError
-from lungassist.explain import GRAD_CAM, ChannelWeights, check_method, class_gradients, grad_cam, heat_maps
+from lungassist.explain import (
+    GRAD_CAM,
+    ChannelWeights,
+    check_method,
+    class_gradients,
+    grad_cam,
+    heat_maps,
+    mean_of_members,
+)
 from lungassist.flip_test import mean_of_logits, mean_of_maps, with_mirrored
 from lungassist.models.card import Card
 from lungassist.models.efficientnet_lite import with_plain_convolutions
 from lungassist.models.registry import Halves, architecture
-from lungassist.models.weights import load_model
+from lungassist.models.weights import load_members
 from lungassist.preprocess import to_batch
 
 
@@ -37,34 +47,37 @@ class Prediction:
 
 
 class Classifier:
-    """A trained network with its card, ready to answer.
+    """A trained network, or an ensemble of several, with its card, ready to answer.
 
     It has no state that an answer changes: no hooks, no mode switches, no buffers. Threads may share one.
     """
 
-    def __init__(self, network: nn.Module, card: Card, device: torch.device | None = None) -> None:
-        """Take over `network`: it is put in evaluation mode, its batch norm folded into its convolutions.
+    def __init__(
+        self,
+        network: nn.Module | Sequence[tuple[nn.Module, Card]],
+        card: Card,
+        device: torch.device | None = None,
+    ) -> None:
+        """Take networks over: they are put in evaluation mode, their batch norm folded into their convolutions.
 
         Args:
-            network: of the card's architecture.
+            network: of the card's architecture; of an ensemble, every member's with its own card.
             card: what it is.
             device: where it computes; the CPU by default.
         """
         self.card = card
         self.device = device or torch.device("cpu")
-        self._body, self._tail = fold(network, card.architecture)
-        self._body.to(self.device)
-        self._tail.to(self.device)
-        self._channel_weights = ChannelWeights(self._tail)
+        parts = [(network, card)] if isinstance(network, nn.Module) else network
+        self._members = [_Network(part, own, self.device) for part, own in parts]
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
         """Load a verified model from its folder in `weights/`.
 
         Raises:
-            WeightsError: missing, damaged, or not what its card says.
+            WeightsError: missing, damaged, or not what its card says; of an ensemble, one of its members.
         """
-        return cls(*load_model(folder), device)
+        return cls(*load_members(folder), device)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,9 +116,37 @@ class Classifier:
     def _answer(
         self, images: NDArray[np.uint8], explain: str | None
     ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        if not self.card.members:
+            return self._members[0].answer(images, explain)
+        logits, maps = zip(*(member.answer_of_member(images, explain) for member in self._members), strict=True)
+        found = [each for each in maps if each is not None]
+        return log_of_mean(logits), mean_of_members(explain, found) if explain is not None else None
+
+
+class _Network:
+    """One network with what its images go through, folded for inference."""
+
+    def __init__(self, network: nn.Module, card: Card, device: torch.device) -> None:
+        self._card, self._device = card, device
+        self._body, self._tail = fold(network, card.architecture)
+        self._body.to(device)
+        self._tail.to(device)
+        self._channel_weights = ChannelWeights(self._tail)
+
+    def answer_of_member(
+        self, images: NDArray[np.uint8], explain: str | None
+    ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        """Calibrated logits and maps of images that were prepared without the network's own enhancement."""
+        enhance = ENHANCERS[self._card.preprocessing.enhancement]
+        logits, maps = self.answer(np.stack([enhance(image) for image in images]), explain)
+        temperature = self._card.temperature
+        return logits.double() / temperature, None if maps is None else maps / np.float32(temperature)
+
+    def answer(self, images: NDArray[np.uint8], explain: str | None) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+        """Logits `(N, K)` and maps of prepared images."""
         # A copy: torch warns of arrays that are read-only, and takes none with negative strides.
-        batch = to_batch(torch.from_numpy(images.copy()).to(self.device), self.card.preprocessing)
-        if not self.card.flip_test:
+        batch = to_batch(torch.from_numpy(images.copy()).to(self._device), self._card.preprocessing)
+        if not self._card.flip_test:
             return self._asked(batch, explain)
         logits, maps = self._asked(with_mirrored(batch), explain)
         return mean_of_logits(logits), None if maps is None else mean_of_maps(maps)
@@ -119,6 +160,15 @@ class Classifier:
             return logits, grad_cam(activations, weights)
         logits, gradients = class_gradients(self._tail, activations)
         return logits, heat_maps(explain, activations, gradients)
+
+
+def log_of_mean(logits: Sequence[torch.Tensor]) -> torch.Tensor:
+    """An ensemble's logits: of its members' calibrated `(N, K)`, the logarithm of their mean probabilities.
+
+    The mean of probabilities is the usual way to ask several networks at once (Lakshminarayanan, Pritzel and Blundell,
+    "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017).
+    """
+    return torch.stack([each.log_softmax(1) for each in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def fold(network: nn.Module, name: str) -> Halves:

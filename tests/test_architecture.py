@@ -20,6 +20,7 @@ FLOORS = (
     {"enhance", "imaging", "metrics", "overlay", "preprocess"},
     {"dataset", "device", "explain", "flip_test", "models", "phantom", "phantom_anatomy", "store"},
     {"predict"},
+    {"golden"},
     {"evaluation"},
     {"jobs", "training"},
     {"triage"},

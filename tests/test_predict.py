@@ -51,7 +51,7 @@ def test_folding_batch_norm_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
 def test_batch_norm_is_folded_where_a_convolution_goes_before_it(name: str) -> None:
     classifier = Classifier(network_of(name), card_of(architecture=name))
-    assert not [m for m in classifier._body.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert not [m for m in classifier._members[0]._body.modules() if isinstance(m, nn.BatchNorm2d)]
 
 
 def test_a_model_from_its_folder(small_model: Path) -> None:

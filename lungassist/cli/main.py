@@ -59,6 +59,8 @@ def _command(arguments: argparse.Namespace) -> int:
         from lungassist.cli.operating_point import run
     elif arguments.command == "evaluate":
         from lungassist.cli.evaluate import run
+    elif arguments.command == "ensemble":
+        from lungassist.cli.ensemble import run
     elif arguments.command == "compare":
         from lungassist.cli.compare import run
     else:

@@ -30,6 +30,7 @@ examples:
   python -m lungassist evaluate --model resnet18 --data COVID-19_Radiography_Dataset --out tables
   python -m lungassist compare tables/*.csv --html comparison.html
   python -m lungassist operating-point resnet18 --sensitivity 0.99
+  python -m lungassist ensemble both --members resnet18 efficientnet_lite0
   python -m lungassist jobs
 """
 
@@ -129,6 +130,26 @@ exit status:
   2  wrong usage
 """
 
+_ENSEMBLE: Final = f"""\
+Put models of weights/ together under one name, which triage, `evaluate` and `compare` then take like any other model.
+Its answer is the mean of its members' calibrated probabilities, its heat map the mean of theirs. It is made of the
+members' own tables, in seconds and without an image, and has no weights of its own: the members must stay.
+{NOTICE}
+"""
+
+_ENSEMBLE_MORE: Final = """\
+Members must know the same classes, take images of one size, and have been trained and judged on the same images and
+splits. An ensemble of the same name is replaced and kept, like a promoted model. A member that is trained anew under
+its name does not change the ensemble: the one that was replaced is kept and asked.
+
+with --json, the ensemble is one line of standard output:
+  model, model_version, members (names), temperature, made_default, figures (by split)
+
+exit status:
+  0  done
+  1  a member's table cannot be used, or they are of other images
+  2  wrong usage, a model that is not there or damaged, or a shelf that cannot be written to
+"""
 
 _POINT: Final = f"""\
 Show by which operating point triage judges a model's answers, or choose another. A threshold is chosen on the
@@ -171,6 +192,7 @@ def parser() -> argparse.ArgumentParser:
     _add_evaluate(_command(commands, "evaluate", "write models' predictions of a folder", _EVALUATE, _EVALUATE_MORE))
     _add_compare(_command(commands, "compare", "compare models by their predictions", _COMPARE, _COMPARE_MORE))
     _add_point(_command(commands, "operating-point", "by which threshold triage judges a model", _POINT, _POINT_MORE))
+    _add_ensemble(_command(commands, "ensemble", "ask several models together, as one", _ENSEMBLE, _ENSEMBLE_MORE))
     _add_jobs(_command(commands, "jobs", "list, stop and resume jobs: training and evaluations", _JOBS, _JOBS_MORE))
     return top
 
@@ -277,6 +299,13 @@ def _add_point(p: argparse.ArgumentParser) -> None:
     change.add_argument("--threshold", type=probability, metavar="T", help="take this threshold, from 0 to 1")
     change.add_argument("--reset", action="store_true", help="go back to the highest probability")
     change.add_argument("--undo", action="store_true", help="take the last change back")
+    p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")
+
+
+def _add_ensemble(p: argparse.ArgumentParser) -> None:
+    p.add_argument("name", metavar="NAME", help="what to call it; it becomes a folder of weights/")
+    p.add_argument("--members", nargs="+", required=True, metavar="MODEL", help="folders of weights/ (see `models`)")
+    p.add_argument("--default", action="store_true", help="let triage start with it")
     p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")
 
 

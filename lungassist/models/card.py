@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from lungassist.errors import LungAssistError, WeightsError
 from lungassist.files import write_json
+from lungassist.models.members import Member, check_members
 from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.preprocess import Preprocessing
 
 _KINDS: Final[Mapping[type, tuple[str, ...]]] = {
     str: ("name", "version", "architecture", "weights_sha256", "predictions_sha256"),
     dict: ("preprocessing", "operating_point", "data", "split", "hyper_parameters", "libraries", "figures", "training"),
-    list: ("classes", "limitations"),
+    list: ("classes", "limitations", "members"),
     bool: ("flip_test",),
 }
 _WORDS: Final[Mapping[type, str]] = {str: "text", dict: "object", list: "list", bool: "truth value"}
@@ -30,7 +31,7 @@ class Card:
     Attributes:
         name: the folder's name and what a user asks for.
         version: of this model; rises with every retraining that is released.
-        architecture: a name in the registry.
+        architecture: a name in the registry, or `members.ENSEMBLE`.
         classes: in the order of the network's outputs.
         preprocessing: what its images go through.
         temperature: what the logits are divided by before the softmax (Guo et al. 2017), fitted on validation.
@@ -41,10 +42,11 @@ class Card:
         libraries: versions that trained it.
         figures: measured, by split; computed from the predictions table beside the card.
         limitations: sentences on what is weak.
-        weights_sha256: of `model.safetensors`.
+        weights_sha256: of `model.safetensors`; of an ensemble, `members.digest_of` its members.
         predictions_sha256: of `predictions.csv`, '' where there is none.
         training: epochs, which of them was kept and why, time and device.
         flip_test: whether the answer is the mean over an image and its mirror image, see `lungassist.flip_test`.
+        members: of an ensemble, whose answer is the mean of theirs; none for a single network.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Card:
     predictions_sha256: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     flip_test: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def full_version(self) -> str:
@@ -110,8 +113,10 @@ class Card:
                     "temperature": float(values["temperature"]),
                     "operating_point": HIGHEST_PROBABILITY,
                     "limitations": tuple(map(str, values["limitations"])),
+                    "members": tuple(map(Member.from_json, values.get("members", ()))),
                 }
             )
+            check_members(card.architecture, card.members, card.weights_sha256)
         except (KeyError, TypeError, ValueError, AttributeError, LungAssistError) as error:
             raise WeightsError(f"{path} is no card of this version of LungAssist: {error}.") from error
         different = len(set(card.classes))

@@ -35,13 +35,12 @@ from lungassist.models.weights import (
     DEFAULT_FILE,
     GOLDEN_FILE,
     PREDICTIONS_FILE,
+    PREVIOUS,
     WEIGHTS_FILE,
-    load_model,
+    load_members,
     verify,
 )
 
-#: Below `weights/`: models that were replaced or taken back. It begins with a dot, so the shelf does not list it.
-PREVIOUS: Final = ".previous"
 #: There a copy is made and checked before it is put in its place; dots keep it apart from a model's name.
 _INCOMING: Final = "..incoming-"
 _LOCK: Final = ".promotions.lock"
@@ -56,7 +55,8 @@ def promote(model_folder: Path, weights_dir: Path, *, name: str, make_default: b
     The version on the card rises above every earlier one of that name.
 
     Args:
-        model_folder: with weights and card, such as `RUN/model`; it stays as it is.
+        model_folder: with weights and card, such as `RUN/model`, or with the card of an ensemble of models of the
+            shelf; it stays as it is.
         weights_dir: the shelf.
         name: the folder's name there; a model of that name is kept, and `undo_promotion` brings it back.
         make_default: let triage start with it.
@@ -69,7 +69,7 @@ def promote(model_folder: Path, weights_dir: Path, *, name: str, make_default: b
         WeightsError: the model is damaged, or the shelf cannot be written to.
     """
     check_name(name)
-    _, card = load_model(model_folder)  # what triage will do; better now than there
+    _, card = load_members(model_folder, weights_dir)  # what triage will do; better now than there
     with changing(weights_dir):
         history = _settled(weights_dir)
         promoted = replace(card, name=name, version=_next_version(card, name, weights_dir, history))
@@ -158,7 +158,7 @@ def _copied(model_folder: Path, card: Card, weights_dir: Path) -> Path:
             if (model_folder / file).is_file():
                 shutil.copyfile(model_folder / file, incoming / file)
         card.write(incoming / CARD_FILE)
-        verify(incoming)
+        verify(incoming, weights_dir)
         incoming.chmod(0o755)
     except (OSError, WeightsError):
         shutil.rmtree(incoming, ignore_errors=True)

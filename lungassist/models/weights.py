@@ -1,8 +1,11 @@
-"""The shelf of trained models: `weights/NAME/` with `model.safetensors`, `card.json` and `predictions.csv`."""
+"""The shelf of trained models: `weights/NAME/` with `model.safetensors`, `card.json` and `predictions.csv`.
+
+An ensemble has no weights of its own: its card names other models of the shelf.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +18,7 @@ from torch import nn
 from lungassist.errors import UsageError, WeightsError
 from lungassist.files import sha256_of, write_atomically
 from lungassist.models.card import Card
+from lungassist.models.members import Member
 from lungassist.models.registry import ARCHITECTURES, build
 
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -24,6 +28,8 @@ PREDICTIONS_FILE: Final = "predictions.csv"
 GOLDEN_FILE: Final = "golden.json"
 #: Beside the models' folders: cards and tables of models that were trained and judged, without their weights.
 RECORDS: Final = "records"
+#: Beside the models' folders: models that were replaced or taken back. Its dot keeps it off the shelf's list.
+PREVIOUS: Final = ".previous"
 #: Beside the models' folders: the name of the one that triage starts with.
 DEFAULT_FILE: Final = "DEFAULT"
 
@@ -59,14 +65,14 @@ def _entry(folder: Path, *, usable: bool = True) -> ShelfEntry:
     try:
         card = _known(Card.read(folder / CARD_FILE), folder)
         if usable:
-            _weights_path(folder)
+            _check_there(card, folder)
     except WeightsError as error:
         return ShelfEntry(folder.name, folder, None, str(error))
     return ShelfEntry(folder.name, folder, card, None)
 
 
 def _known(card: Card, folder: Path) -> Card:
-    if card.architecture not in ARCHITECTURES:
+    if not card.members and card.architecture not in ARCHITECTURES:
         raise WeightsError(
             f"The card of {folder} names the architecture {card.architecture!r}, which is unknown here. "
             f"Known: {', '.join(ARCHITECTURES)}."
@@ -74,11 +80,59 @@ def _known(card: Card, folder: Path) -> Card:
     return card
 
 
+def _check_there(card: Card, folder: Path) -> None:
+    if card.members:
+        member_folders(folder, card)
+    else:
+        _weights_path(folder)
+
+
 def _weights_path(folder: Path) -> Path:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise WeightsError(f"{folder} has a card but no {WEIGHTS_FILE}. Restore it, or train the model again.")
     return path
+
+
+def member_folders(folder: Path, card: Card, shelf: Path | None = None) -> list[Path]:
+    """The folders of an ensemble's members, in its order; none for a single network.
+
+    A member is looked for under its name, then among all models of the shelf and those that were replaced: an ensemble
+    keeps its answers when a member is trained anew under the same name.
+
+    Args:
+        folder: the ensemble's.
+        card: the ensemble's.
+        shelf: where the members are; the folder's own by default.
+
+    Raises:
+        WeightsError: one is not there; says which.
+    """
+    within = shelf or (folder.parent.parent if folder.parent.name == PREVIOUS else folder.parent)
+    return [_member_folder(member, within, folder.name) for member in card.members]
+
+
+def _member_folder(member: Member, shelf: Path, ensemble: str) -> Path:
+    named = [shelf / member.name] if (shelf / member.name).name == member.name else []
+    for place in (*named, *_cards_below(shelf), *_cards_below(shelf / PREVIOUS)):
+        if (place / WEIGHTS_FILE).is_file() and _is(member, place):
+            return place
+    raise WeightsError(
+        f"{ensemble} is an ensemble, and its member {member.name} {member.version} (weights "
+        f"{member.weights_sha256[:8]}) is not in {shelf}. Restore that model, or put the ensemble together anew with "
+        "python -m lungassist ensemble."
+    )
+
+
+def _cards_below(place: Path) -> Iterator[Path]:
+    return (path.parent for path in sorted(place.glob(f"*/{CARD_FILE}")))
+
+
+def _is(member: Member, place: Path) -> bool:
+    try:
+        return Member.of(Card.read(place / CARD_FILE, forget_point=True)).is_meant_by(member)
+    except WeightsError:
+        return False
 
 
 def choose_model(weights_dir: Path, wanted: str | None) -> str:
@@ -112,14 +166,22 @@ def _named_default(weights_dir: Path) -> str | None:
         return None  # no wish was recorded, or nobody can read it: any usable model is better than none
 
 
-def verify(folder: Path) -> Card:
-    """Check a model's weights and predictions against the hashes in its card.
+def verify(folder: Path, shelf: Path | None = None) -> Card:
+    """Check a model's weights, or those of an ensemble's members, and its predictions against the hashes in its card.
+
+    Args:
+        folder: the model's.
+        shelf: where the members of an ensemble are; the folder's own by default.
 
     Raises:
         WeightsError: missing, damaged, or not what the card describes.
     """
     card = Card.read(folder / CARD_FILE)
-    _check_hash(_weights_path(folder), card.weights_sha256)
+    if card.members:
+        for place, member in zip(member_folders(folder, card, shelf), card.members, strict=True):
+            _check_hash(place / WEIGHTS_FILE, member.weights_sha256)
+    else:
+        _check_hash(_weights_path(folder), card.weights_sha256)
     if card.predictions_sha256 and (folder / PREDICTIONS_FILE).is_file():
         _check_hash(folder / PREDICTIONS_FILE, card.predictions_sha256)
     return card
@@ -137,13 +199,41 @@ def _check_hash(path: Path, expected: str) -> None:
         )
 
 
+def load_members(folder: Path, shelf: Path | None = None) -> tuple[list[tuple[nn.Module, Card]], Card]:
+    """Load the networks of a verified model, and the card of the whole.
+
+    Args:
+        folder: the model's.
+        shelf: where the members of an ensemble are; the folder's own by default.
+
+    Returns:
+        Each network with its own card, as `load_model` gives it: the model itself, or an ensemble's members.
+
+    Raises:
+        WeightsError: see `load_model`; or a member is not there.
+    """
+    card = verify(folder, shelf)
+    places = member_folders(folder, card, shelf) if card.members else [folder]
+    return [_loaded(place, _known(Card.read(place / CARD_FILE, forget_point=True), place)) for place in places], card
+
+
 def load_model(folder: Path) -> tuple[nn.Module, Card]:
-    """Load a verified model in evaluation mode, in single precision, on the CPU. No code is ever unpickled.
+    """Load a verified model of one network in evaluation mode, in single precision, on the CPU.
+
+    No code is ever unpickled.
 
     Raises:
         WeightsError: see `verify`; or the tensors do not fit the architecture that the card names.
+        UsageError: it is an ensemble.
     """
     card = _known(verify(folder), folder)
+    if card.members:
+        names = ", ".join(member.name for member in card.members)
+        raise UsageError(f"{folder} is an ensemble of {names}; one network was expected. Name one of these.")
+    return _loaded(folder, card)
+
+
+def _loaded(folder: Path, card: Card) -> tuple[nn.Module, Card]:
     model = build(card.architecture, len(card.classes))
     try:
         state = load_file(folder / WEIGHTS_FILE)

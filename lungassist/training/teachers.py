@@ -9,6 +9,7 @@ have teachers that want them as they are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +19,8 @@ from torch.nn import functional
 
 from lungassist.errors import UsageError
 from lungassist.flip_test import logits_of
-from lungassist.models.weights import load_model
+from lungassist.models.card import Card
+from lungassist.models.weights import load_members
 from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from lungassist.training.recipe import Recipe
@@ -71,8 +73,7 @@ class Teachers:
         if not recipe.teachers:
             return None
         found = []
-        for name in recipe.teachers:
-            network, card = load_model(model_folder(name, settings))
+        for name, network, card in _networks(recipe, settings):
             if card.classes != classes:
                 raise UsageError(
                     f"The teacher {name} tells {', '.join(card.classes)} apart; the images are of {', '.join(classes)}."
@@ -126,6 +127,14 @@ class Teachers:
         divergence = functional.kl_div(own, self.opinion(batch, raw), reduction="none").sum(1)
         # Gradients of softened probabilities are smaller by the square (Hinton et al., section 2).
         return (1 - self._share) * losses + self._share * _SOFTENING**2 * divergence
+
+
+def _networks(recipe: Recipe, settings: Settings) -> Iterator[tuple[str, nn.Module, Card]]:
+    """Every teacher; of an ensemble each member, so that their common opinion is its own."""
+    for name in recipe.teachers:
+        members, whole = load_members(model_folder(name, settings))
+        for network, card in members:
+            yield f"{name} ({card.name})" if whole.members else name, network, card
 
 
 def _restandardised(batch: torch.Tensor, own: Preprocessing, other: Preprocessing) -> torch.Tensor:

@@ -9,6 +9,7 @@ from lungassist.classes import spoken
 from lungassist.models.card import Card
 from lungassist.models.weights import ShelfEntry
 from pages.parts import session
+from pages.parts.comparison_ensemble import show_ensemble
 
 
 def show_cards() -> None:
@@ -16,6 +17,7 @@ def show_cards() -> None:
     entries = session.shelf()
     if not entries:
         st.info("There is no model in weights/ yet.")
+    show_ensemble(entries)
     for entry in entries:
         _entry(entry)
     for entry in session.records():
@@ -40,11 +42,12 @@ def _card(card: Card) -> None:
     test = card.figures.get("test", {})
     enhancement = card.preprocessing.enhancement
     enhanced = "" if enhancement == "none" else f", enhancement {enhancement}"
+    made_of = f" of {', '.join(member.name for member in card.members)}" if card.members else ""
     counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(
-        f"{card.architecture}, version {card.full_version}, {card.preprocessing.size} × {card.preprocessing.size} "
-        f"pixels, {card.preprocessing.normalisation} normalisation"
-        f"{enhanced}{', flip test' if card.flip_test else ''} · images: "
+        f"{card.architecture}{made_of}, version {card.full_version}, "
+        f"{card.preprocessing.size} × {card.preprocessing.size} pixels, {card.preprocessing.normalisation} "
+        f"normalisation{enhanced}{', flip test' if card.flip_test else ''} · images: "
         + (", ".join(f"{split} {count:,}" for split, count in counts.items()) or "not recorded")
         + f" · operating point: {card.operating_point.words}"
     )

@@ -127,7 +127,9 @@ def _network() -> dict[str, Any]:
 
 
 def _start(architecture: str) -> str:
-    entries = {entry.name: entry.card.architecture for entry in session.shelf() if entry.card}
+    entries = {
+        entry.name: entry.card.architecture for entry in session.shelf() if entry.card and not entry.card.members
+    }
     fitting = [name for name, other in entries.items() if other == architecture]
     others = [name for name in entries if name not in fitting]
     key = key_of("start")

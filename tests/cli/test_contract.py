@@ -19,7 +19,7 @@ from lungassist.overlay import COLOUR_MAPS as KNOWN_COLOUR_MAPS
 
 from .conftest import ROOT, Command, objects
 
-COMMANDS = ("triage", "models", "phantoms", "evaluate", "compare", "operating-point", "jobs")
+COMMANDS = ("triage", "models", "phantoms", "evaluate", "compare", "operating-point", "ensemble", "jobs")
 
 
 def status_of(*arguments: object) -> int:

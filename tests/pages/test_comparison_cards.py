@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lungassist.evaluation.predictions import write_predictions
+from lungassist.models.weights import verify
 from lungassist.preprocess import Preprocessing
+from tests.evaluation.made import index_of, table_of
 from tests.pages.driven import APP
 from tests.tiny import save_tiny_model
 
@@ -59,6 +62,52 @@ def test_an_enhancement_is_said_of_a_model_that_has_one(page: AppTest, tmp_path:
     save_tiny_model(tmp_path / "even", preprocessing=Preprocessing.named(size=64, enhancement="bands"))
     page.run()
     assert len([caption for caption in page.caption if "normalisation, enhancement bands" in caption.value]) == 1
+
+
+def offer(app: AppTest) -> list[str]:
+    """The buttons that put models together."""
+    return [button.label for button in app.button if button.key == "ensemble_make"]
+
+
+def with_tables(shelf: Path, *names: str) -> None:
+    for seed, name in enumerate(names):
+        write_predictions(shelf / name / "predictions.csv", table_of(index_of(), seed=seed))
+        save_tiny_model(shelf / name, seed=seed)
+
+
+def test_models_are_put_together_and_their_ensemble_has_a_card(page: AppTest, tmp_path: Path) -> None:
+    assert not offer(page), "a single model is no ensemble"
+    with_tables(tmp_path, "one", "two")
+    page.run()
+    assert page.button(key="ensemble_make").disabled
+    page.multiselect(key="ensemble_members").set_value(["one", "two"]).run()
+    page.text_input(key="ensemble_name").set_value("both").run()
+    page.checkbox(key="ensemble_default").check().run()
+    page.button(key="ensemble_make").click().run()
+    assert not page.exception
+    assert (
+        "**both** 1.0 is in weights/, and triage starts with it: one and two, asked together" in page.success[0].value
+    )
+    assert [heading.value for heading in page.subheader] == ["both", "good", "lost", "one", "two"]
+    assert any("ensemble of one, two, version 1.0+" in caption.value for caption in page.caption)
+    assert [member.name for member in verify(tmp_path / "both").members] == ["one", "two"]
+    assert (tmp_path / "DEFAULT").read_text() == "both\n"
+    assert page.multiselect(key="ensemble_members").options == ["good", "one", "two"], "it is no member itself"
+    page.run()
+    assert not page.success, "it was said"
+
+
+def test_what_cannot_be_put_together_is_said_and_nothing_is_lost(page: AppTest, tmp_path: Path) -> None:
+    with_tables(tmp_path, "one")
+    page.run()
+    page.multiselect(key="ensemble_members").set_value(["one", "good"]).run()
+    page.text_input(key="ensemble_name").set_value("both").run()
+    page.button(key="ensemble_make").click().run()
+    assert not page.exception
+    assert any("has no predictions.csv" in error.value for error in page.error)
+    assert page.multiselect(key="ensemble_members").value == ["one", "good"]
+    assert page.text_input(key="ensemble_name").value == "both"
+    assert not (tmp_path / "both").exists()
 
 
 def test_it_names_what_is_wrong_with_a_folder(page: AppTest) -> None:

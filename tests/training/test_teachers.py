@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from lungassist.classes import CLASSES, COVID, NORMAL
 from lungassist.errors import UsageError
+from lungassist.models.card import Card
+from lungassist.models.members import ENSEMBLE, Member, digest_of
 from lungassist.models.weights import load_model, save_model
 from lungassist.phantom import phantom
 from lungassist.preprocess import Preprocessing, to_batch
@@ -68,6 +70,26 @@ def softened(network: nn.Module, batch: torch.Tensor, temperature: float) -> tor
 
 def test_without_teachers_there_are_none(settings: Settings) -> None:
     assert Teachers.of(OWN, CLASSES, settings) is None
+
+
+def test_an_ensemble_teaches_as_its_members_do(settings: Settings) -> None:
+    for seed, name in enumerate(("one", "other"), 1):
+        save(settings, name, seed)
+    members = tuple(Member.of(Card.read(settings.weights_dir / name / "card.json")) for name in ("one", "other"))
+    card = card_of(
+        name="both",
+        architecture=ENSEMBLE,
+        preprocessing=OWN.preprocessing,
+        members=members,
+        weights_sha256=digest_of(members),
+    )
+    (settings.weights_dir / "both").mkdir()
+    card.write(settings.weights_dir / "both" / "card.json")
+    batch = to_batch(grey(), OWN.preprocessing)
+    expected = taught(settings, "one", "other").opinion(batch)
+    torch.testing.assert_close(taught(settings, "both").opinion(batch), expected, rtol=0, atol=0)
+    with pytest.raises(UsageError, match=r"The teacher both \(one\)"):
+        Teachers.of(replace(OWN, teachers=("both",)), CLASSES[:2], settings)
 
 
 def test_the_opinion_is_the_mean_of_calibrated_softened_probabilities(settings: Settings) -> None:

@@ -1,0 +1,70 @@
+"""`python -m lungassist ensemble`: put models of the shelf together, so that they are asked as one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lungassist.classes import COVID, VIRAL_PNEUMONIA
+from lungassist.cli.parser import NOTICE
+from lungassist.cli.tables import new_table, output_console, write_json_line
+from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.models.card import Card
+from lungassist.models.weights import CARD_FILE
+from lungassist.settings import Settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make it, and show it beside its members; returns 0.
+
+    Raises:
+        UsageError, PredictionsError, WeightsError: see `make_ensemble`.
+    """
+    weights_dir = Settings.from_environment().weights_dir
+    card = make_ensemble(weights_dir, arguments.members, name=arguments.name, make_default=arguments.default)
+    if arguments.json:
+        write_json_line(_as_json(card, default=arguments.default))
+    else:
+        _write(card, [Card.read(weights_dir / member.name / CARD_FILE) for member in card.members])
+    return 0
+
+
+def _as_json(card: Card, *, default: bool) -> dict[str, Any]:
+    return {
+        "model": card.name,
+        "model_version": card.full_version,
+        "members": [member.name for member in card.members],
+        "temperature": card.temperature,
+        "made_default": default,
+        "figures": card.figures,
+    }
+
+
+def _write(card: Card, members: list[Card]) -> None:
+    numbers = ("Validation accuracy", "Test accuracy", "COVID as Normal", "VP as Normal", "ECE")
+    table = new_table("Model", *numbers, numbers=numbers)
+    for each in (card, *members):
+        test = each.figures.get("test", {})
+        called = test.get("called_normal", {})
+        table.add_row(
+            each.name,
+            _shown(each.figures.get("validation", {}).get("accuracy"), ".2%"),
+            _shown(test.get("accuracy"), ".2%"),
+            _shown(called.get(COVID)),
+            _shown(called.get(VIRAL_PNEUMONIA)),
+            _shown(test.get("expected_calibration_error"), ".3f"),
+        )
+    console = output_console()
+    console.print(table)
+    console.print(
+        f"{card.name} {card.full_version} asks {', '.join(member.name for member in card.members)} together; keep them "
+        f"in weights/. It judges by the {card.operating_point.words}: python -m lungassist operating-point "
+        f"{card.name} chooses another point.",
+        soft_wrap=True,
+        markup=False,
+    )
+    console.print(NOTICE, soft_wrap=True, markup=False)
+
+
+def _shown(value: float | None, form: str = "") -> str:
+    return "—" if value is None else format(value, form)

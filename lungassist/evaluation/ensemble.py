@@ -1,0 +1,175 @@
+"""An ensemble: several models of the shelf that are asked together, made of their own tables without an image.
+
+Its answer is the mean of its members' calibrated probabilities (Lakshminarayanan et al., NeurIPS 2017; see
+`predict.log_of_mean`), with a temperature of its own, for a mean is less sure than its members are. Their tables hold
+those probabilities for the same images, so that its table, its temperature and its figures follow from them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from lungassist.classes import spoken
+from lungassist.dataset import SPLITS
+from lungassist.errors import PredictionsError, UsageError
+from lungassist.evaluation.own_point import own_table
+from lungassist.evaluation.predictions import PREFIX, figures_of, predictions_table, write_predictions
+from lungassist.evaluation.tables import COMMON, Predictions
+from lungassist.files import sha256_of
+from lungassist.golden import record
+from lungassist.metrics import fit_temperature, with_temperature
+from lungassist.models.card import Card
+from lungassist.models.members import ENSEMBLE, FEWEST, Member, digest_of
+from lungassist.models.operating_point import HIGHEST_PROBABILITY
+from lungassist.models.promotion import check_name, promote
+from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, choose_model, verify
+
+#: Of a card's sentences on what is weak, those that begin so are of one model's own figures.
+_OF_ONE_MODEL: Final = "Weakest at "
+
+
+def make_ensemble(weights_dir: Path, members: Sequence[str], *, name: str, make_default: bool = False) -> Card:
+    """Put models of the shelf together under a name of their own, where triage offers them at once.
+
+    An ensemble of that name is replaced and kept, like any model that is promoted, and can be brought back so.
+
+    Args:
+        weights_dir: the shelf.
+        members: names of models there, two at least.
+        name: the ensemble's.
+        make_default: let triage start with it.
+
+    Returns:
+        The card as it lies on the shelf; triage judges by the highest probability until a point is chosen.
+
+    Raises:
+        UsageError: there are too few members, one is named twice, is itself an ensemble or not there, the name cannot
+            be used or is another model's, or they take images of different sizes or tell other classes apart.
+        PredictionsError: a member's table is not there, or they are of other images, labels or splits.
+        WeightsError: a member is damaged, or the shelf cannot be written to.
+    """
+    check_name(name)
+    _refuse_taken(weights_dir / name)
+    cards = _cards(weights_dir, members)
+    tables = [own_table(weights_dir / member) for member in members]
+    table, temperature = _together(tables, cards[0].classes)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / name
+        folder.mkdir()
+        write_predictions(folder / PREDICTIONS_FILE, table)
+        _card(cards, name, table, temperature, folder).write(folder / CARD_FILE)
+        card = promote(folder, weights_dir, name=name, make_default=make_default)
+    record(weights_dir / name)
+    return card
+
+
+def _refuse_taken(folder: Path) -> None:
+    if (folder / CARD_FILE).is_file() and not Card.read(folder / CARD_FILE, forget_point=True).members:
+        raise UsageError(f"{folder} is a model with weights of its own. Choose another name for the ensemble.")
+
+
+def _cards(weights_dir: Path, members: Sequence[str]) -> list[Card]:
+    if len(set(members)) < max(FEWEST, len(members)):
+        raise UsageError(f"An ensemble needs at least {FEWEST} models, each named once; {', '.join(members)} came.")
+    cards = [verify(weights_dir / choose_model(weights_dir, member)) for member in members]
+    first = cards[0]
+    for card in cards:
+        if card.members:
+            others = ", ".join(member.name for member in card.members)
+            raise UsageError(f"{card.name} is an ensemble itself. Name its members instead: {others}.")
+        if card.classes != first.classes:
+            raise UsageError(
+                f"{card.name} tells {', '.join(card.classes)} apart, {first.name} {', '.join(first.classes)}. The "
+                "members of an ensemble must know the same classes, in the same order."
+            )
+        if card.preprocessing.size != first.preprocessing.size:
+            raise UsageError(
+                f"{card.name} takes images of {card.preprocessing.size} pixels, {first.name} of "
+                f"{first.preprocessing.size}. The members of an ensemble must take the same size."
+            )
+    return cards
+
+
+def _together(tables: Sequence[Predictions], classes: tuple[str, ...]) -> tuple[pd.DataFrame, float]:
+    """The ensemble's table of predictions, and its temperature."""
+    first = _sorted(tables[0])
+    for other in tables[1:]:
+        _refuse_other_images(first, _sorted(other), tables[0].name, other.name)
+    columns = [f"{PREFIX}{label}" for label in classes]
+    mean = np.mean([_sorted(table)[columns].to_numpy(np.float64) for table in tables], axis=0)
+    validation = (first["split"] == "validation").to_numpy()
+    if not validation.any():
+        raise PredictionsError(
+            f"The table of {tables[0].name} has no validation images, and the temperature of an ensemble is fitted on "
+            "them. Train the members with a split that has some."
+        )
+    labels = np.asarray(first["label"].map({label: place for place, label in enumerate(classes)}), np.int64)
+    temperature = fit_temperature(mean[validation], labels[validation])
+    return predictions_table(first[list(COMMON)], with_temperature(mean, temperature), classes), temperature
+
+
+def _sorted(table: Predictions) -> pd.DataFrame:
+    return table.table.sort_values("file", kind="stable", ignore_index=True)
+
+
+def _refuse_other_images(first: pd.DataFrame, other: pd.DataFrame, name: str, other_name: str) -> None:
+    said = ["file", "label", "split"]
+    if first[said].equals(other[said]):
+        return
+    both = first[said].merge(other[said], on="file", how="outer", suffixes=("", "_other"), indicator=True)
+    alone = int((both["_merge"] != "both").sum())
+    differ = int(((both["label"] != both["label_other"]) | (both["split"] != both["split_other"])).sum()) - alone
+    raise PredictionsError(
+        f"{name} and {other_name} were not trained and judged on the same images: {alone:,} images are in one table "
+        f"only, {differ:,} have another label or split. An ensemble's test images must be ones that no member has "
+        "seen: train both with one --split-file."
+    )
+
+
+def _card(cards: Sequence[Card], name: str, table: pd.DataFrame, temperature: float, folder: Path) -> Card:
+    first, members = cards[0], tuple(map(Member.of, cards))
+    figures = {split: figures_of(table[table["split"] == split], first.classes) for split in SPLITS}
+    return replace(
+        first,
+        name=name,
+        version="1.0",
+        architecture=ENSEMBLE,
+        preprocessing=replace(first.preprocessing, enhancement="none"),  # each member adds its own
+        temperature=temperature,
+        operating_point=HIGHEST_PROBABILITY,
+        hyper_parameters={},
+        libraries={},
+        training={},
+        figures=figures,
+        limitations=_limitations(cards, figures["test"]),
+        weights_sha256=digest_of(members),
+        predictions_sha256=sha256_of(folder / PREDICTIONS_FILE),
+        flip_test=False,  # a member has its own
+        members=members,
+    )
+
+
+def _limitations(cards: Sequence[Card], test: dict[str, Any]) -> tuple[str, ...]:
+    """What all members say of themselves, and what the ensemble's own figures say."""
+    others = [set(card.limitations) for card in cards[1:]]
+    shared = [
+        sentence
+        for sentence in cards[0].limitations
+        if all(sentence in said for said in others) and not sentence.startswith(_OF_ONE_MODEL)
+    ]
+    names = ", ".join(card.name for card in cards)
+    recalls = {label: row for label, row in test["per_class"].items() if row["recall"] is not None}
+    if recalls:
+        weakest = min(recalls, key=lambda label: recalls[label]["recall"])
+        row = recalls[weakest]
+        shared.append(
+            f"{_OF_ONE_MODEL}{spoken(weakest)}: {row['recall']:.0%} of its {row['images']} test images are found."
+        )
+    return (*shared, f"An ensemble of {names}: what is weak in all of these is weak in it, see their cards.")

@@ -1,0 +1,84 @@
+"""Put models of the shelf together into an ensemble, beside their cards."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from lungassist.errors import LungAssistError
+from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.models.card import Card
+from lungassist.models.members import FEWEST
+from lungassist.models.weights import ShelfEntry
+from pages.parts import session
+
+_MEMBERS: Final = "ensemble_members"
+_NAME: Final = "ensemble_name"
+_DEFAULT: Final = "ensemble_default"
+_OPEN: Final = "ensemble_open"
+_DONE: Final = "ensemble_done"
+_PROBLEM: Final = "ensemble_problem"
+
+
+def show_ensemble(entries: list[ShelfEntry]) -> None:
+    """Offer it where there are models enough, and say what came of it."""
+    if said := st.session_state.pop(_DONE, None):
+        st.success(said, icon=":material/check:")
+    names = [entry.name for entry in entries if entry.card and not entry.card.members]
+    if len(names) < FEWEST:
+        return
+    with st.expander("Put models together", icon=":material/join:", key=_OPEN, on_change="rerun"):
+        st.caption(
+            "An ensemble asks several models and answers with the mean of their probabilities; its heat map is the "
+            "mean of theirs. It often errs less than each, and takes as long as all. It is made of their own tables, "
+            "in seconds; the models must have been trained and judged on the same images, and stay in weights/."
+        )
+        _form(names)
+        if problem := st.session_state.pop(_PROBLEM, None):
+            st.error(problem, icon=":material/error:")
+
+
+def _form(names: list[str]) -> None:
+    left, right = st.columns(2)
+    kept = [name for name in st.session_state.get(_MEMBERS, []) if name in names]
+    st.session_state[_MEMBERS] = kept
+    with left:
+        members = st.multiselect("Members", names, key=_MEMBERS, placeholder="Choose two or more")
+    with right:
+        name = st.text_input("Name", "ensemble", key=_NAME, help="Of its folder in weights/, and on every finding.")
+    words, button = st.columns([6, 2], vertical_alignment="center")
+    with words:
+        st.checkbox("Let triage start with it", key=_DEFAULT)
+    button.button(
+        "Put together",
+        type="primary",
+        icon=":material/join:",
+        key="ensemble_make",
+        width="stretch",
+        disabled=len(members) < FEWEST or not name.strip(),
+        on_click=_make,
+    )
+
+
+def _make() -> None:
+    state = st.session_state
+    name = str(state[_NAME]).strip()
+    try:
+        card = make_ensemble(
+            session.settings().weights_dir, list(state[_MEMBERS]), name=name, make_default=bool(state[_DEFAULT])
+        )
+    except LungAssistError as error:
+        state[_PROBLEM] = str(error)
+        return
+    state[_DONE] = _made(card, first=bool(state[_DEFAULT]))
+    state[_MEMBERS], state[_OPEN] = [], False
+
+
+def _made(card: Card, *, first: bool) -> str:
+    members = " and ".join(member.name for member in card.members)
+    start = ", and triage starts with it" if first else ""
+    return (
+        f"**{card.name}** {card.version} is in weights/{start}: {members}, asked together. It judges by the highest "
+        "probability; the tab *Operating point* chooses another."
+    )

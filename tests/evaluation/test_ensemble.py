@@ -1,0 +1,190 @@
+"""An ensemble made of its members' tables: the mean that they imply, a temperature, figures, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import log_loss
+
+from lungassist.classes import CLASSES
+from lungassist.errors import PredictionsError, UsageError, WeightsError
+from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.evaluation.own_point import propose
+from lungassist.evaluation.predictions import PREFIX, figures_of, write_predictions
+from lungassist.evaluation.tables import read_predictions
+from lungassist.golden import drift_of
+from lungassist.models.card import Card
+from lungassist.models.point_keeping import save_point
+from lungassist.models.promotion import undo_promotion
+from lungassist.models.weights import choose_model, verify
+from lungassist.predict import Classifier
+from lungassist.preprocess import Preprocessing
+from tests.evaluation.made import index_of, table_of
+from tests.tiny import save_tiny_model
+
+COLUMNS = [f"{PREFIX}{name}" for name in CLASSES]
+
+
+def add(shelf: Path, name: str, seed: int, table: pd.DataFrame | None = None, **changes: object) -> Path:
+    """Put a tiny model with a table on the shelf."""
+    write_predictions(shelf / name / "predictions.csv", table_of(index_of(), seed=seed) if table is None else table)
+    save_tiny_model(shelf / name, seed=seed, **changes)
+    return shelf / name
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """Two models of the same images."""
+    for seed, name in enumerate(("one", "two")):
+        shared = ("Drawn images only.", "Weakest at COVID-19: 1% of its 9 test images are found.")
+        add(tmp_path / "weights", name, seed, limitations=(*shared, f"Only {name} says so."))
+    return tmp_path / "weights"
+
+
+def test_its_table_is_the_mean_of_its_members_at_the_temperature_that_fits_validation(shelf: Path) -> None:
+    card = make_ensemble(shelf, ["one", "two"], name="both")
+    first, second, found = (pd.read_csv(shelf / name / "predictions.csv") for name in ("one", "two", "both"))
+    first, second = first.sort_values("file"), second.sort_values("file")
+    assert found["file"].tolist() == first["file"].tolist()
+    assert found["split"].tolist() == first["split"].tolist()
+    mean = (first[COLUMNS].to_numpy() + second[COLUMNS].to_numpy()) / 2
+
+    def at(temperature: float) -> np.ndarray:
+        raised = mean ** (1 / temperature)
+        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+    validation, truth = (first["split"] == "validation").to_numpy(), first["label"].map(CLASSES.index).to_numpy()
+    best = minimize_scalar(
+        lambda t: log_loss(truth[validation], at(t)[validation], labels=range(4)), bounds=(0.2, 5), method="bounded"
+    )
+    assert card.temperature == pytest.approx(best.x, rel=1e-3)
+    assert card.temperature != pytest.approx(1, abs=0.02), "else it shows nothing"
+    np.testing.assert_allclose(found[COLUMNS].to_numpy(), at(card.temperature), atol=1e-5)
+
+
+def test_its_card_says_what_it_is_and_how_good(shelf: Path) -> None:
+    made = make_ensemble(shelf, ["one", "two"], name="both")
+    card = verify(shelf / "both")
+    assert card == made
+    table = pd.read_csv(shelf / "both" / "predictions.csv")
+    assert card.figures["test"] == figures_of(table[table["split"] == "test"], CLASSES)
+    assert (card.version, card.architecture, card.flip_test) == ("1.0", "ensemble", False)
+    assert card.limitations[0] == "Drawn images only."
+    assert "Only one says so." not in card.limitations
+    weakest = [sentence for sentence in card.limitations if sentence.startswith("Weakest at")]
+    recalls = {name: row["recall"] for name, row in card.figures["test"]["per_class"].items()}
+    assert len(weakest) == 1
+    assert f": {min(recalls.values()):.0%} of its" in weakest[0]
+    assert "An ensemble of one, two" in card.limitations[-1]
+    drift = drift_of(Classifier.load(shelf / "both"), shelf / "both")
+    assert drift is not None
+    assert drift.is_none
+
+
+def test_it_does_not_become_the_default_unless_asked(shelf: Path) -> None:
+    (shelf / "DEFAULT").write_text("two\n")
+    make_ensemble(shelf, ["one", "two"], name="both")
+    assert choose_model(shelf, None) == "two"
+    make_ensemble(shelf, ["two", "one"], name="both", make_default=True)
+    assert choose_model(shelf, None) == "both"
+
+
+def test_one_that_is_made_again_replaces_it_and_can_be_taken_back(shelf: Path) -> None:
+    make_ensemble(shelf, ["one", "two"], name="both")
+    add(shelf, "three", 3)
+    again = make_ensemble(shelf, ["one", "three"], name="both")
+    assert again.version == "2.0"
+    undo_promotion(shelf)
+    assert [member.name for member in verify(shelf / "both").members] == ["one", "two"]
+    Classifier.load(shelf / "both")
+
+
+def test_a_point_is_chosen_for_it_like_for_any_model(shelf: Path) -> None:
+    card = make_ensemble(shelf, ["one", "two"], name="both")
+    proposal = propose(shelf / "both", "sick", target=0.95)
+    save_point(shelf / "both", "sick", proposal.point, weights_sha256=card.weights_sha256)
+    assert Classifier.load(shelf / "both").card.operating_point.points["sick"].target == 0.95
+
+
+def test_three_count_alike(shelf: Path) -> None:
+    add(shelf, "three", 3)
+    card = make_ensemble(shelf, ["one", "two", "three"], name="all")
+    tables = [pd.read_csv(shelf / name / "predictions.csv").sort_values("file") for name in ("one", "two", "three")]
+    mean = np.mean([table[COLUMNS].to_numpy() for table in tables], axis=0)
+    found = read_predictions(shelf / "all" / "predictions.csv").probabilities
+    np.testing.assert_array_equal(found.argmax(axis=1), mean.argmax(axis=1))
+    assert len(card.members) == 3
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        (["one"], "at least 2 models"),
+        (["one", "one"], "each named once"),
+        (["one", "four"], "no model 'four'"),
+    ],
+)
+def test_what_is_too_little_or_not_there(shelf: Path, members: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make_ensemble(shelf, members, name="both")
+    assert not (shelf / "both").exists()
+
+
+def test_an_ensemble_of_ensembles_is_its_members_named_apart(shelf: Path) -> None:
+    make_ensemble(shelf, ["one", "two"], name="both")
+    add(shelf, "three", 3)
+    with pytest.raises(UsageError, match="Name its members instead: one, two"):
+        make_ensemble(shelf, ["both", "three"], name="all")
+
+
+def test_models_that_do_not_go_together(shelf: Path) -> None:
+    add(shelf, "larger", 3, preprocessing=Preprocessing(size=64))
+    with pytest.raises(UsageError, match="same size"):
+        make_ensemble(shelf, ["one", "larger"], name="both")
+    two = table_of(index_of()).drop(columns=COLUMNS[2:])
+    two = two[two["label"].isin(CLASSES[:2])]
+    add(shelf, "fewer", 4, two.assign(**{COLUMNS[0]: 0.5, COLUMNS[1]: 0.5}), classes=CLASSES[:2])
+    with pytest.raises(UsageError, match="same classes"):
+        make_ensemble(shelf, ["one", "fewer"], name="both")
+
+
+def test_the_name_of_a_model_with_weights_is_taken(shelf: Path) -> None:
+    with pytest.raises(UsageError, match="weights of its own"):
+        make_ensemble(shelf, ["one", "two"], name="one")
+    with pytest.raises(UsageError, match="cannot name a model"):
+        make_ensemble(shelf, ["one", "two"], name="../out")
+
+
+def test_members_must_have_been_judged_on_the_same_images(shelf: Path) -> None:
+    index = index_of()
+    moved = index.assign(split=index["split"].where(index.index != 5, "validation"))
+    assert moved.loc[5, "split"] != index.loc[5, "split"], "else it shows nothing"
+    add(shelf, "moved", 3, table_of(moved))
+    with pytest.raises(PredictionsError, match="0 images are in one table only, 1 have another label or split"):
+        make_ensemble(shelf, ["one", "moved"], name="both")
+    add(shelf, "fewer", 4, table_of(index[3:]))
+    with pytest.raises(PredictionsError, match="3 images are in one table only, 0 have another"):
+        make_ensemble(shelf, ["one", "fewer"], name="both")
+
+
+def test_without_validation_images_there_is_no_temperature(tmp_path: Path) -> None:
+    table = table_of(index_of().assign(split="test"))
+    for seed, name in enumerate(("one", "two")):
+        add(tmp_path, name, seed, table)
+    with pytest.raises(PredictionsError, match="no validation images"):
+        make_ensemble(tmp_path, ["one", "two"], name="both")
+
+
+def test_a_member_without_its_table_or_damaged_is_told(shelf: Path) -> None:
+    (shelf / "two" / "predictions.csv").write_text("file,label\n")
+    with pytest.raises(WeightsError, match="damaged"):
+        make_ensemble(shelf, ["one", "two"], name="both")
+    (shelf / "two" / "predictions.csv").unlink()
+    with pytest.raises(PredictionsError, match=r"no predictions\.csv"):
+        make_ensemble(shelf, ["one", "two"], name="both")
+    assert not (shelf / "both").exists()
+    assert Card.read(shelf / "one" / "card.json").name == "one"
