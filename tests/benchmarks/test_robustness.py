@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import robustness
+from benchmarks import robustness, second_reading
 from benchmarks.perturbations import PERTURBATIONS, dicom, png
 from lungassist.classes import CLASSES
 from lungassist.enhance import band_energies, clahe
@@ -113,6 +113,23 @@ def test_the_benchmark_pairs_the_changed_images_with_the_images_as_they_are(
     assert result["mean_loss_changed"] == pytest.approx(sum(losses) / 2, abs=1e-4)
     low, high = result["changed"]["gamma 1.7"]["points_interval"]
     assert low <= result["changed"]["gamma 1.7"]["points"] <= high
+
+
+def test_what_triage_would_say_is_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = folder_of_phantoms(tmp_path)
+    changes = ["--data", str(folder), "--json", "--only", "clahe", "noise 6"]
+    assert robustness.main(changes) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert second_reading.main([*changes, "--second", "resnet18"]) == 0
+    findings = json.loads(capsys.readouterr().out)["changes"]
+    assert result["as_they_are"]["judged"]["accuracy"] == findings["as they are"]["accuracy"]
+    for name, line in result["changed"].items():
+        assert line["judged"]["accuracy"] == findings[name]["accuracy"]
+        assert line["judged"]["contagious_called_normal"] == findings[name]["contagious_called_normal"]
+        apart = findings[name]["accuracy"] - findings["as they are"]["accuracy"]
+        assert line["judged"]["points"] == pytest.approx(apart, abs=0.02)
+    assert result["worst_ordinary_points_judged"] == result["changed"]["clahe"]["judged"]["points"]
+    assert "suspected contagious from" in result["operating_point"]
 
 
 def test_a_folder_with_another_class_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
