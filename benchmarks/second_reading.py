@@ -2,7 +2,8 @@
 
 Both are asked about the same images as they are and under the changes of `benchmarks.robustness`; a finding is that of
 triage, by the card's operating point. Where the two differ a reader would look again: `looked at again` is what that
-costs, `errors among them` what it finds.
+costs, `errors among them` what it finds. Without `--second` the members of an ensemble are compared with each other,
+each by its highest probability, as triage does.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.split_images import (
     chosen_model,
     parser,
     percent,
-    probabilities_of,
+    predictions_of,
     sample_of,
 )
 from benchmarks.timing import machine
@@ -39,7 +40,7 @@ from lungassist.settings import Settings
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns 0, or 2 for a folder or a model that cannot be used."""
     p = parser("benchmarks.second_reading", __doc__)
-    p.add_argument("--second", metavar="NAME", required=True, help="the model that reads after the first")
+    p.add_argument("--second", metavar="NAME", help="the model that reads after the first (default: its own members)")
     add_only(p)
     return carry_out(p, argv, _measure, _lines)
 
@@ -47,24 +48,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measure(arguments: argparse.Namespace) -> dict[str, Any]:
     settings = Settings.from_environment()
     folder, first = chosen_model(arguments, settings)
-    name = choose_model(settings.weights_dir, arguments.second)
-    second = Classifier.load(settings.weights_dir / name, first.device)
-    if second.classes != first.classes:
-        raise UsageError(f"{name} tells other classes apart than {first.card.name}: {', '.join(second.classes)}.")
+    second = _second(arguments.second, first, settings)
     sample = sample_of(arguments, folder, first, settings)
     lines = {}
-    for change_name, change in changes_asked_for(arguments).items():
-        own, other = (_findings(probabilities_of(change, sample, c, settings), c.card) for c in (first, second))
-        lines[change_name] = _line(change_name, own, other, sample.labels, first.classes)
+    for name, change in changes_asked_for(arguments).items():
+        said = predictions_of(change, sample, first, settings)
+        own = _findings(said.probabilities, first.card)
+        if second is None:
+            members = said.members.argmax(axis=2)
+            lines[name] = _line(name, own, (members != members[0]).any(axis=0), sample.labels, first.classes)
+        else:
+            other = _findings(predictions_of(change, sample, second, settings).probabilities, second.card)
+            lines[name] = _line(name, own, own != other, sample.labels, first.classes)
+            lines[name]["second_accuracy"] = percent(float((other == sample.labels).mean()))
     return {
         "benchmark": "second_reading",
         "machine": machine(),
         "first": f"{first.card.name} {first.card.full_version}",
-        "second": f"{second.card.name} {second.card.full_version}",
+        "second": f"{second.card.name} {second.card.full_version}" if second else None,
         "images": len(sample.labels),
         "split": arguments.split,
         "changes": lines,
     }
+
+
+def _second(wanted: str | None, first: Classifier, settings: Settings) -> Classifier | None:
+    if wanted is None:
+        if not first.card.members:
+            raise UsageError(f"{first.card.name} is no ensemble: say with --second which model reads after it.")
+        return None
+    name = choose_model(settings.weights_dir, wanted)
+    second = Classifier.load(settings.weights_dir / name, first.device)
+    if second.classes != first.classes:
+        raise UsageError(f"{name} tells other classes apart than {first.card.name}: {', '.join(second.classes)}.")
+    return second
 
 
 def _findings(probabilities: NDArray[np.float64], card: Card) -> NDArray[np.int64]:
@@ -74,17 +91,17 @@ def _findings(probabilities: NDArray[np.float64], card: Card) -> NDArray[np.int6
 def _line(
     name: str,
     own: NDArray[np.int64],
-    other: NDArray[np.int64],
+    differ: NDArray[np.bool_],
     labels: NDArray[np.int64],
     classes: Sequence[str],
 ) -> dict[str, Any]:
-    differ, wrong = own != other, own != labels
+    wrong = own != labels
     contagious = np.isin(labels, [classes.index(c) for c in CONTAGIOUS if c in classes])
     missed = contagious & (own == (classes.index(NORMAL) if NORMAL in classes else -1))
     return {
         "what": PERTURBATIONS[name].words if name in PERTURBATIONS else name,
         "accuracy": percent(float(1 - wrong.mean())),
-        "second_accuracy": percent(float((other == labels).mean())),
+        "second_accuracy": None,
         "looked_at_again": int(differ.sum()),
         "errors": int(wrong.sum()),
         "errors_among_them": int((wrong & differ).sum()),
@@ -94,16 +111,21 @@ def _line(
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
+    second = f"and then {result['second']}" if result["second"] else "and its members"
     return [
-        f"{result['first']} and then {result['second']}, {result['images']:,} {result['split']} images",
+        f"{result['first']} {second}, {result['images']:,} {result['split']} images",
         *(
-            f"{line['what']:<40} {line['accuracy']:6.2f} and {line['second_accuracy']:6.2f} %  "
+            f"{line['what']:<40} {line['accuracy']:6.2f} %{_also(line)}  "
             f"{line['looked_at_again']:>4} looked at again, {line['errors_among_them']} of {line['errors']} errors "
             f"among them, {line['contagious_called_normal_among_them']} of {line['contagious_called_normal']} "
             "contagious called Normal"
             for line in result["changes"].values()
         ),
     ]
+
+
+def _also(line: dict[str, Any]) -> str:
+    return "" if line["second_accuracy"] is None else f" and {line['second_accuracy']:6.2f} %"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from lungassist.evaluation.origin import splits_for
 from lungassist.imaging.reader import read_file, read_radiograph
 from lungassist.metrics import Measured
 from lungassist.models.weights import choose_model
-from lungassist.predict import Classifier
+from lungassist.predict import Classifier, Prediction
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
 
@@ -118,8 +118,8 @@ def _picture(root: Path, settings: Settings, file: str) -> Picture:
     return np.asarray(np.rint((pixels - low) * (255 / max(high - low, 1e-6))), np.uint8)
 
 
-def probabilities_of(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> NDArray[np.float64]:
-    """What a model says of every changed image, `(N, K)`, read and prepared as in triage."""
+def predictions_of(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> Prediction:
+    """What a model says of every changed image, read and prepared as in triage, without maps."""
 
     def prepared(place: int) -> Picture:
         data = change(sample.pictures[place], np.random.default_rng(sample.seeds[place]))
@@ -129,8 +129,14 @@ def probabilities_of(change: Change, sample: Sample, classifier: Classifier, set
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for first in range(0, len(sample.pictures), _BATCH):
             places = range(first, min(first + _BATCH, len(sample.pictures)))
-            found.append(classifier.predict(np.stack(list(pool.map(prepared, places))), explain=None).probabilities)
-    return np.concatenate(found)
+            found.append(classifier.predict(np.stack(list(pool.map(prepared, places))), explain=None))
+    probabilities = np.concatenate([each.probabilities for each in found])
+    return Prediction(probabilities, None, np.concatenate([each.members for each in found], axis=1))
+
+
+def probabilities_of(change: Change, sample: Sample, classifier: Classifier, settings: Settings) -> NDArray[np.float64]:
+    """What a model says of every changed image, `(N, K)`."""
+    return predictions_of(change, sample, classifier, settings).probabilities
 
 
 def changes_asked_for(arguments: argparse.Namespace) -> dict[str, Change]:

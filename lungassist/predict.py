@@ -40,10 +40,13 @@ class Prediction:
     Attributes:
         probabilities: `(N, K)` float64, calibrated by the card's temperature, rows sum to 1.
         heat_maps: `(N, K, h, w)` float32 evidence, see `explain.heat_maps`; None when not asked for.
+        members: `(M, N, K)` float64, what each member of an ensemble says, calibrated by its own temperature; M is 0
+            for a single network.
     """
 
     probabilities: NDArray[np.float64]
     heat_maps: NDArray[np.float32] | None
+    members: NDArray[np.float64]
 
 
 class Classifier:
@@ -103,24 +106,24 @@ class Classifier:
             )
         if explain is not None:
             check_method(explain)
-        logits, maps = self._answer(images, explain)
-        temperature = self.card.temperature
-        probabilities = torch.softmax(logits.double() / temperature, dim=1).cpu().numpy()
+        logits, maps, members = self._answer(images, explain)
+        probabilities = torch.softmax(logits.double() / self.card.temperature, dim=1).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise WeightsError(f"{self.card.name} answers with numbers that are not finite. Train or restore it anew.")
-        return Prediction(probabilities, maps)
+        return Prediction(probabilities, maps, members)
 
     # Inference mode is switched off, should the caller be in it: there are no gradients inside.
     @torch.inference_mode(False)
     @torch.no_grad()
     def _answer(
         self, images: NDArray[np.uint8], explain: str | None
-    ) -> tuple[torch.Tensor, NDArray[np.float32] | None]:
+    ) -> tuple[torch.Tensor, NDArray[np.float32] | None, NDArray[np.float64]]:
         if not self.card.members:
-            return self._members[0].answer(images, explain)
+            return *self._members[0].answer(images, explain), np.zeros((0, len(images), len(self.classes)))
         logits, maps = zip(*(member.answer_of_member(images, explain) for member in self._members), strict=True)
         found = [each for each in maps if each is not None]
-        return log_of_mean(logits), mean_of_members(explain, found) if explain is not None else None
+        together = mean_of_members(explain, found) if explain is not None else None
+        return log_of_mean(logits), together, torch.stack(logits).softmax(2).cpu().numpy()
 
 
 class _Network:

@@ -18,7 +18,7 @@ from lungassist.explain import GRAD_CAM
 from lungassist.imaging import Radiograph, Study, doubts, read_radiograph
 from lungassist.models.card import Card
 from lungassist.models.decision import decide
-from lungassist.predict import Classifier, margin
+from lungassist.predict import Classifier, Prediction, margin
 from lungassist.preprocess import prepare_image
 from lungassist.settings import Settings
 
@@ -45,6 +45,19 @@ class SecondReading:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberReading:
+    """What one member of an ensemble says: who it is, its most probable class, how probable."""
+
+    model: str
+    finding: str
+    probability: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields as JSON's kinds."""
+        return {**asdict(self), "probability": round(self.probability, 6)}
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What one model says of one study.
 
@@ -58,6 +71,7 @@ class Finding:
         plausible: False when the image does not look like a frontal chest radiograph; the finding then means little.
         warnings: sentences, the gravest first.
         second_reading: what another model says, where one was asked.
+        members: of an ensemble, what each of its models says; none of a single network.
     """
 
     file: str
@@ -72,6 +86,12 @@ class Finding:
     plausible: bool
     warnings: tuple[str, ...]
     second_reading: SecondReading | None = None
+    members: tuple[MemberReading, ...] = ()
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the members of an ensemble find different things."""
+        return len({member.finding for member in self.members}) > 1
 
     @property
     def is_disputed(self) -> bool:
@@ -103,6 +123,7 @@ class Finding:
             "plausible": self.plausible,
             "warnings": list(self.warnings),
             "second_reading": self.second_reading.to_json() if self.second_reading else None,
+            "members": [member.to_json() for member in self.members],
         }
 
 
@@ -224,7 +245,7 @@ def _answer(
         others = None
         if second:
             images = [item.for_second for item in ready if item.for_second is not None]
-            others = second.predict(np.stack(images), None).probabilities
+            others = second.predict(np.stack(images), None)
     row = 0
     for item in batch:
         if isinstance(item, Refused):
@@ -232,9 +253,9 @@ def _answer(
             continue
         maps = None if prediction.heat_maps is None else prediction.heat_maps[row]
         remarks = (*item.doubts, *item.warnings)
-        finding = _finding(item, prediction.probabilities[row], remarks, classifier.card)
+        finding = _finding(item, prediction, row, remarks, classifier.card)
         if second and others is not None:
-            finding = read_again(finding, _finding(item, others[row], remarks, second.card))
+            finding = read_again(finding, _finding(item, others, row, remarks, second.card))
         yield Triaged(finding, maps, item.kept, remarks)
         row += 1
 
@@ -249,7 +270,8 @@ def judged_anew(study: Triaged[Kept], card: Card) -> Triaged[Kept]:
     return replace(study, finding=_by_card(alone, probabilities, study.remarks, card))
 
 
-def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], remarks: tuple[str, ...], card: Card) -> Finding:
+def _finding(item: _Ready[Kept], prediction: Prediction, row: int, remarks: tuple[str, ...], card: Card) -> Finding:
+    probabilities = prediction.probabilities[row]
     undecided = Finding(
         file=item.name,
         sha256=item.sha256,
@@ -262,8 +284,17 @@ def _finding(item: _Ready[Kept], probabilities: NDArray[np.float64], remarks: tu
         suspected_contagious=False,
         plausible=not item.doubts,
         warnings=(),
+        members=_members(prediction.members[:, row], card),
     )
     return _by_card(undecided, probabilities, remarks, card)
+
+
+def _members(probabilities: NDArray[np.float64], card: Card) -> tuple[MemberReading, ...]:
+    """What each member says, `(M, K)`; by the highest probability, for an operating point is the ensemble's own."""
+    return tuple(
+        MemberReading(member.name, card.classes[own.argmax()], float(own.max()))
+        for member, own in zip(card.members, probabilities, strict=True)
+    )
 
 
 def _by_card(finding: Finding, probabilities: NDArray[np.float64], remarks: tuple[str, ...], card: Card) -> Finding:
@@ -302,6 +333,9 @@ def read_again(finding: Finding, second: Finding) -> Finding:
 
 
 def _doubts_of_model(finding: Finding) -> Iterator[str]:
+    if finding.is_divided:
+        said = (f"{member.model} {spoken(member.finding)} ({member.probability:.0%})" for member in finding.members)
+        yield f"The models asked find different things: {', '.join(said)}. Read with care."
     if finding.is_by_operating_point:
         first = finding.most_probable
         share = f"{finding.probabilities[first]:.0%}"

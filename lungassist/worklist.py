@@ -132,7 +132,8 @@ def urgency(outcome: Outcome) -> tuple[int, float]:
     """What to sort by, most urgent first: suspected contagious, other findings, unsure or implausible, normal, failed.
 
     The finding is that of the operating point. Normal is unsure with little margin, where it is not the most
-    probable, and where a second reading differs. Within a rank the probability of any finding but Normal decides.
+    probable, and where a second reading or a member of the ensemble differs. Within a rank the probability of any
+    finding but Normal decides.
     """
     if isinstance(outcome, Refused):
         return (4, 0.0)
@@ -144,8 +145,8 @@ def urgency(outcome: Outcome) -> tuple[int, float]:
         return (0, -sick)
     if finding.finding != NORMAL:
         return (1, -sick)
-    unsure = finding.margin < LITTLE_MARGIN or finding.is_by_operating_point or finding.is_disputed
-    return (2 if unsure else 3, -sick)
+    doubted = finding.is_by_operating_point or finding.is_disputed or finding.is_divided
+    return (2 if doubted or finding.margin < LITTLE_MARGIN else 3, -sick)
 
 
 def sentence(finding: Finding) -> str:
@@ -184,6 +185,7 @@ def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str,
             ("doubtful image", not finding.plausible),
             ("by operating point", finding.is_by_operating_point),
             ("little margin", finding.margin < LITTLE_MARGIN),
+            ("models differ", finding.is_divided and finding.plausible),
             ("second reading differs", finding.is_disputed and finding.plausible),
             ("synthetic", synthetic),
         )
@@ -202,7 +204,7 @@ def findings_csv(outcomes: Sequence[Outcome], classes: Sequence[str]) -> str:
     """A batch as CSV: a row a study, failed ones too, a column a class for the probabilities."""
     columns = ["file", "sha256", "model", "model_version", "operating_point", "finding", "margin"]
     columns += ["suspected_contagious", "plausible", *(f"probability_{name}" for name in classes)]
-    columns += ["warnings", "second_model", "second_finding", "second_probability", "error_code", "error"]
+    columns += ["warnings", "members", "second_model", "second_finding", "second_probability", "error_code", "error"]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", restval="", extrasaction="ignore")
     writer.writeheader()
@@ -217,7 +219,8 @@ def _csv_row(outcome: Outcome) -> dict[str, Any]:
     probabilities = {f"probability_{name}": share for name, share in values.pop("probabilities").items()}
     second = values.pop("second_reading") or {}
     again = {f"second_{name}": second[name] for name in ("model", "finding", "probability") if second}
-    words = {"file": _inert(values["file"]), "warnings": " ".join(values["warnings"])}
+    members = (f"{member.model}: {member.finding} {member.probability:.5f}" for member in outcome.finding.members)
+    words = {"file": _inert(values["file"]), "warnings": " ".join(values["warnings"]), "members": "; ".join(members)}
     return {**values, **probabilities, **again, **words}
 
 

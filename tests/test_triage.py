@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lungassist.classes import CLASSES, COVID, LUNG_OPACITY, NORMAL, VIRAL_PNEUM
 from lungassist.errors import EmptyFileError, MissingFileError
 from lungassist.files import sha256_of
 from lungassist.imaging import Radiograph, Study
+from lungassist.models.members import ENSEMBLE, Member, digest_of
 from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier, Prediction
@@ -43,9 +45,11 @@ class Telling(Classifier):
     """A classifier that answers what it is told to."""
 
     answer: list[float]
+    members: tuple[tuple[float, ...], ...] = ()
 
     def predict(self, images: NDArray[np.uint8], explain: str | None = None) -> Prediction:
-        return Prediction(np.array([self.answer] * len(images)), None)
+        members = np.repeat(np.reshape(self.members, (-1, 1, 4)), len(images), axis=1)
+        return Prediction(np.array([self.answer] * len(images)), None, members)
 
 
 def telling(*probabilities: float, rule: OperatingRule = HIGHEST_PROBABILITY) -> Telling:
@@ -253,6 +257,59 @@ def test_a_second_reading_stands_beside_the_finding(
         assert read.warnings[1:] == alone.warnings
     told = json.loads(json.dumps(read.to_json()))["second_reading"]
     assert told == {**told, "model": "small", "finding": read.second_reading.finding, "probability": max(second)}
+
+
+def asked_together(*said: tuple[float, ...]) -> Telling:
+    """An ensemble whose members say so."""
+    members = tuple(Member.of(card_of(name=f"m{n}", weights_sha256=str(n) * 64)) for n in range(len(said)))
+    classifier = telling(*np.mean(said, axis=0))
+    classifier.card = replace(
+        classifier.card, architecture=ENSEMBLE, members=members, weights_sha256=digest_of(members)
+    )
+    classifier.members = said
+    return classifier
+
+
+@pytest.mark.parametrize(("second", "divided"), [((0.05, 0.0, 0.9, 0.05), False), ((0.1, 0.62, 0.28, 0.0), True)])
+def test_where_the_members_of_an_ensemble_differ_a_warning_says_what_each_finds(
+    settings: Settings, second: tuple[float, ...], divided: bool
+) -> None:
+    finding = only(triage([CHEST], asked_together((0.02, 0.02, 0.95, 0.01), second), settings, keep=forget)).finding
+    assert [(each.model, each.finding) for each in finding.members] == [
+        ("m0", NORMAL),
+        ("m1", CLASSES[int(np.argmax(second))]),
+    ]
+    assert [each.probability for each in finding.members] == pytest.approx([0.95, max(second)], abs=1e-4)
+    assert finding.probabilities[NORMAL] == pytest.approx((0.95 + second[2]) / 2, abs=1e-4)
+    assert finding.is_divided is divided
+    words = "The models asked find different things: m0 Normal (95%), m1 Lung opacity (62%). Read with care."
+    assert (words in finding.warnings) is divided
+    told = json.loads(json.dumps(finding.to_json()))["members"]
+    assert [each["model"] for each in told] == ["m0", "m1"]
+    assert told[1]["probability"] == pytest.approx(max(second), abs=1e-4)
+
+
+def test_a_single_model_has_no_members(settings: Settings) -> None:
+    finding = only(triage([CHEST], telling(0.02, 0.02, 0.95, 0.01), settings, keep=forget)).finding
+    assert finding.members == ()
+    assert not finding.is_divided
+    assert finding.to_json()["members"] == []
+
+
+def test_members_are_those_of_their_own_study(settings: Settings) -> None:
+    cards = [card_of(name=f"m{n}", weights_sha256=str(n) * 64, temperature=20.0) for n in range(2)]
+    members = tuple(map(Member.of, cards))
+    card = card_of(name="both", architecture=ENSEMBLE, members=members, weights_sha256=digest_of(members))
+    both = Classifier([(network_of(seed=n + 1), own) for n, own in enumerate(cards)], card)
+    studies = [study(n) for n in range(5)]
+    found = [each.finding for each in triage(studies, both, settings, keep=forget) if isinstance(each, Triaged)]
+    for place, own in enumerate(cards):
+        alone = triage(studies, Classifier(network_of(seed=place + 1), own), settings, keep=forget)
+        for one, single in zip(found, alone, strict=True):
+            assert isinstance(single, Triaged)
+            most = single.finding.most_probable
+            assert one.members[place].finding == most
+            assert one.members[place].probability == pytest.approx(single.finding.probabilities[most], abs=1e-5)
 
 
 def test_a_second_model_judges_by_its_own_operating_point(settings: Settings) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from lungassist.models.registry import build
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
-from lungassist.triage import Finding, Refused, Triaged, read_again
+from lungassist.triage import Finding, MemberReading, Refused, Triaged, read_again
 from lungassist.worklist import (
     Outcome,
     Worklist,
@@ -224,6 +225,24 @@ def test_a_normal_that_a_second_reading_disputes_comes_before_other_normals() ->
         "agreed": "",
     }
     assert rows["disputed"]["notes"].startswith("A second reading differs: m finds Lung opacity (80%), m Normal (95%).")
+
+
+def test_a_normal_on_which_an_ensemble_is_divided_comes_before_other_normals() -> None:
+    def asked(own: Finding, *said: str) -> Outcome:
+        members = tuple(MemberReading(f"m{n}", name, 0.75) for n, name in enumerate(said))
+        return Triaged(replace(own, members=members), None, None)
+
+    outcomes = {
+        "opacity": asked(finding("Lung_Opacity", 0.8), "Lung_Opacity", "Normal"),
+        "divided": asked(finding("Normal", 0.95), "Normal", "COVID"),
+        "agreed": asked(finding("Normal", 0.95), "Normal", "Normal"),
+    }
+    assert sorted(outcomes, key=lambda name: urgency(outcomes[name])) == list(outcomes)
+    flags = {name: row_of("a.png", outcome)["flags"] for name, outcome in outcomes.items()}
+    assert flags == {"opacity": "models differ", "divided": "models differ", "agreed": ""}
+    rows = list(csv.DictReader(io.StringIO(findings_csv([*outcomes.values(), triaged("COVID", 0.9)], CLASSES))))
+    assert rows[1]["members"] == "m0: Normal 0.75000; m1: COVID 0.75000"
+    assert rows[3]["members"] == ""
 
 
 def test_csv_says_what_the_second_reading_is() -> None:

@@ -42,7 +42,8 @@ Reads PNG, JPEG, TIFF, WebP and DICOM, alone, in folders and in ZIP archives.
 _TRIAGE_MORE: Final = """\
 with --json, each study is one line of standard output, in the order of the input:
   file, sha256, model, model_version, finding, probabilities (a number a class), suspected_contagious,
-  warnings (sentences), heatmap (a path or null), operating_point, margin, plausible
+  warnings (sentences), heatmap (a path or null), operating_point, margin, plausible, second_reading (or null),
+  members (of an ensemble: model, finding and probability of each)
 a file that cannot be used gives instead:
   file, error (code, message)
 

@@ -73,6 +73,11 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
         # The viewer shows the film as it came; the network saw it so.
         f"{'' if enhancement == 'none' else f'images enhanced for it ({enhancement}) · '}{METHODS[method]}"
     )
+    if finding.members:
+        said = "; ".join(
+            f"{each.model}: {spoken(each.finding)}, {percent(each.probability)}" for each in finding.members
+        )
+        st.caption(f"The mean of {len(finding.members)} models: {said}.")
     if finding.second_reading:
         again = finding.second_reading
         st.caption(

@@ -11,11 +11,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lungassist.classes import CLASSES, spoken
+from lungassist.models.card import Card
+from lungassist.models.members import ENSEMBLE, Member, digest_of
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.preprocess import Preprocessing
 from tests.pages.driven import APP
-from tests.tiny import save_tiny_model
+from tests.tiny import save_tiny_model, tiny_card
 
 
 @pytest.fixture
@@ -95,6 +97,25 @@ def test_a_second_reading_flags_what_two_models_disagree_on(app: AppTest, tiny_w
     assert not app.exception
     assert app.selectbox(key="second").options == ["tiny"]
     assert not any(caption.value.startswith("Second reading") for caption in app.caption), "nothing reads after itself"
+
+
+def test_an_ensemble_says_what_its_members_find_and_flags_where_they_differ(app: AppTest, tiny_weights: Path) -> None:
+    card = save_tiny_model(tiny_weights / "other", seed=3)
+    members = tuple(Member.of(each) for each in (Card.read(tiny_weights / "tiny" / "card.json"), card))
+    both = tiny_card("both", architecture=ENSEMBLE, members=members, weights_sha256=digest_of(members))
+    (tiny_weights / "both").mkdir()
+    both.write(tiny_weights / "both" / "card.json")
+    app.run()
+    app.button[0].click().run()
+    found = {}
+    for name in ("other", "tiny", "both"):
+        app.selectbox(key="model").set_value(name).run()
+        assert not app.exception
+        found[name] = {str(row["file"]): row for row in table_of(app)}
+    differ = {file for file, row in found["tiny"].items() if found["other"][file]["finding"] != row["finding"]}
+    assert differ, "else it shows nothing"
+    assert {file for file, row in found["both"].items() if "models differ" in str(row["flags"])} == differ
+    assert any(caption.value.startswith("The mean of 2 models: tiny: ") for caption in app.caption)
 
 
 def test_an_installation_may_have_every_study_read_twice(
