@@ -1,6 +1,6 @@
 """Whether triage keeps the network busy: studies from disk to findings, against the bare network.
 
-  bare     torchvision's forward passes on prepared batches, no gradients
+  bare     torchvision's forward passes on prepared batches, no gradients; of an ensemble, those of every member
   triage   the same number of files read, prepared, classified and explained, as the command line does
 
 and the peak memory of the command line, heat maps written, after 16, 64 (with --many 256) studies, each in a process
@@ -30,7 +30,7 @@ from lungassist.classes import CLASSES
 from lungassist.explain import GRAD_CAM
 from lungassist.imaging import iter_studies
 from lungassist.models.card import Card
-from lungassist.models.weights import load_model, save_model
+from lungassist.models.weights import load_members, save_model
 from lungassist.phantom import phantom, phantom_dicom, phantom_png
 from lungassist.predict import Classifier
 from lungassist.preprocess import Preprocessing, to_batch
@@ -63,11 +63,11 @@ def _measure(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
     else:
         shelf, name = place / "weights", "random"
         _save_random(shelf / name, "mobilenet_v3_small" if quick else "resnet50", 64 if quick else 224)
-    network, card = load_model(shelf / name)
+    members, card = load_members(shelf / name)
     folder = arguments.folder or _write_studies(place / "studies", 96 if quick else 1024)
     studies, rounds = (4, 1) if quick else (arguments.studies, arguments.rounds)
     paths = _paths(folder, studies)
-    timings = _timings(network, card, paths, settings, rounds)
+    timings = _timings(members, card, paths, settings, rounds)
     counts = (2, 4) if quick else (16, 64, *((256,) if arguments.many else ()))
     rates = {key: round(1e3 * studies / value, 2) for key, value in timings.milliseconds().items()}
     return {
@@ -85,14 +85,17 @@ def _measure(arguments: argparse.Namespace, place: Path) -> dict[str, Any]:
     }
 
 
-def _timings(network: nn.Module, card: Card, paths: list[Path], settings: Settings, rounds: int) -> Timings:
-    classifier = Classifier(copy.deepcopy(network), card)
+def _timings(
+    members: list[tuple[nn.Module, Card]], card: Card, paths: list[Path], settings: Settings, rounds: int
+) -> Timings:
+    classifier = Classifier(copy.deepcopy(members), card)
     batch = to_batch(torch.from_numpy(prepared_images(settings.batch_size, card.preprocessing)), card.preprocessing)
 
     def bare() -> None:
         with torch.no_grad():
             for start in range(0, len(paths), len(batch)):
-                network(batch[: len(paths) - start])
+                for network, _ in members:
+                    network(batch[: len(paths) - start])
 
     def whole() -> None:
         for _ in triage(iter_studies(paths, settings), classifier, settings, explain=GRAD_CAM, keep=forget):
