@@ -137,27 +137,26 @@ def heat_maps(method: str, activations: torch.Tensor, gradients: torch.Tensor) -
     return _package_maps(method, activations.float().cpu().numpy(), gradients.float().cpu().numpy())
 
 
-def mean_of_members(method: str, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """An ensemble's evidence: the mean of its members'.
+def mean_of_members(method: str, maps: Sequence[NDArray[np.float32]], shares: Sequence[float]) -> NDArray[np.float32]:
+    """An ensemble's evidence: the weighted mean of its members', as its logits are of theirs.
 
     Args:
         method: one of `METHODS`. The maps of a method that is blind to classes have a unit of the network's own, so
             that each image's are brought to the same largest value first.
         maps: of each member `(N, K, h, w)`, by its calibrated logits; of different places where networks differ.
+        shares: of the members; together 1.
 
     Returns:
         `(N, K, H, W)` float32, as finely as the finest.
     """
     size = max(each.shape[2:] for each in maps)
     total = np.zeros((*maps[0].shape[:2], *size), np.float32)
-    for each in maps:
-        finest = torch.from_numpy(np.ascontiguousarray(each))
+    for each, share in zip(maps, shares, strict=True):
+        fitted = torch.from_numpy(np.ascontiguousarray(each))
         if each.shape[2:] != size:
-            finest = functional.interpolate(finest, size=size, mode="bilinear", align_corners=False)
-        fitted = finest.numpy()
-        if method in CLASS_BLIND:
-            fitted = fitted / np.maximum(fitted.max(axis=(1, 2, 3), keepdims=True), np.float32(1e-12))
-        total += fitted / np.float32(len(maps))
+            fitted = functional.interpolate(fitted, size=size, mode="bilinear", align_corners=False)
+        largest = fitted.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12) if method in CLASS_BLIND else 1.0
+        total += (fitted * share / largest).numpy()
     return total
 
 

@@ -28,6 +28,7 @@ from lungassist.explain import (
 from lungassist.flip_test import mean_of_logits, mean_of_maps, with_mirrored
 from lungassist.models.card import Card
 from lungassist.models.efficientnet_lite import with_plain_convolutions
+from lungassist.models.members import pooled, shares_of
 from lungassist.models.registry import Halves, architecture
 from lungassist.models.weights import load_members
 from lungassist.preprocess import to_batch
@@ -121,9 +122,10 @@ class Classifier:
         if not self.card.members:
             return *self._members[0].answer(images, explain), np.zeros((0, len(images), len(self.classes)))
         logits, maps = zip(*(member.answer_of_member(images, explain) for member in self._members), strict=True)
-        found = [each for each in maps if each is not None]
-        together = mean_of_members(explain, found) if explain is not None else None
-        return log_of_mean(logits), together, torch.stack(logits).softmax(2).cpu().numpy()
+        shares, found = shares_of(self.card.members), [each for each in maps if each is not None]
+        together = mean_of_members(explain, found, shares) if explain is not None else None
+        said = torch.stack(logits).softmax(2).cpu().numpy()
+        return torch.from_numpy(pooled(said, shares)), together, said
 
 
 class _Network:
@@ -163,15 +165,6 @@ class _Network:
             return logits, grad_cam(activations, weights)
         logits, gradients = class_gradients(self._tail, activations)
         return logits, heat_maps(explain, activations, gradients)
-
-
-def log_of_mean(logits: Sequence[torch.Tensor]) -> torch.Tensor:
-    """An ensemble's logits: of its members' calibrated `(N, K)`, the logarithm of their mean probabilities.
-
-    The mean of probabilities is the usual way to ask several networks at once (Lakshminarayanan, Pritzel and Blundell,
-    "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017).
-    """
-    return torch.stack([each.log_softmax(1) for each in logits]).logsumexp(0) - math.log(len(logits))
 
 
 def fold(network: nn.Module, name: str) -> Halves:

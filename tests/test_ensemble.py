@@ -1,4 +1,4 @@
-"""An ensemble answers with the mean of what its members answer, each asked as it would be alone."""
+"""An ensemble answers with the mean of its members' log-probabilities, each asked as it would be alone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from lungassist.classes import CLASSES
 from lungassist.enhance import ENHANCERS
 from lungassist.explain import METHODS, mean_of_members
 from lungassist.models.card import Card
-from lungassist.models.members import ENSEMBLE, Member, digest_of
-from lungassist.predict import Classifier, Prediction, log_of_mean
+from lungassist.models.members import ENSEMBLE, Member, digest_of, pooled
+from lungassist.predict import Classifier, Prediction
 from lungassist.preprocess import Preprocessing
 from tests.drawn import SMALL, card_of, network_of, prepared_films
 
@@ -27,6 +27,9 @@ OTHER = card_of(
     flip_test=True,
     preprocessing=Preprocessing.named("imagenet", size=64, enhancement="bands"),
 )
+
+
+HALVES = (0.5, 0.5)
 
 
 def ensemble_card(*cards: Card, **changes: object) -> Card:
@@ -59,15 +62,24 @@ def answers(
     return alone["plain"].predict(images, method), alone["other"].predict(bands, method)
 
 
-def test_its_answer_is_the_mean_of_its_members_calibrated_probabilities(
+def pool(*probabilities: NDArray[np.float64], temperature: float = 1.0) -> NDArray[np.float64]:
+    """The normalised geometric mean of probabilities as a table has them."""
+    written = np.maximum(np.round(probabilities, 5), 1e-5)
+    product = np.prod(written, axis=0) ** (1 / len(probabilities) / temperature)
+    return np.asarray(product / product.sum(axis=1, keepdims=True))
+
+
+def test_its_answer_is_the_geometric_mean_of_its_members_calibrated_probabilities(
     alone: dict[str, Classifier], together: Callable[..., Classifier]
 ) -> None:
     images = prepared_films(5)
     first, second = answers(alone, images, None)
     assert np.abs(first.probabilities - second.probabilities).max() > 0.1, "else it shows nothing"
     found = together().predict(images, None)
-    np.testing.assert_allclose(found.probabilities, (first.probabilities + second.probabilities) / 2, atol=1e-6)
+    np.testing.assert_allclose(found.probabilities, pool(first.probabilities, second.probabilities), atol=1e-4)
+    np.testing.assert_allclose(found.members, [first.probabilities, second.probabilities], atol=1e-6)
     assert found.heat_maps is None
+    assert first.members.shape == (0, 5, 4), "a single network has none"
 
 
 def test_its_own_temperature_comes_after_the_mean(
@@ -75,9 +87,40 @@ def test_its_own_temperature_comes_after_the_mean(
 ) -> None:
     images = prepared_films(3)
     first, second = answers(alone, images, None)
-    mean = (first.probabilities + second.probabilities) / 2
-    expected = mean ** (1 / 0.8) / (mean ** (1 / 0.8)).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(together(temperature=0.8).predict(images, None).probabilities, expected, atol=1e-6)
+    expected = pool(first.probabilities, second.probabilities, temperature=0.8)
+    np.testing.assert_allclose(together(temperature=0.8).predict(images, None).probabilities, expected, atol=1e-4)
+
+
+def test_a_weight_says_how_much_a_member_counts(
+    alone: dict[str, Classifier], together: Callable[..., Classifier]
+) -> None:
+    images = prepared_films(3)
+    first, second = answers(alone, images, "gradcam")
+    members = Member.of(PLAIN, 1.0), Member.of(OTHER, 2.0)
+    found = together(members=members, weights_sha256=digest_of(members)).predict(images)
+    expected = pool(first.probabilities, second.probabilities, second.probabilities)
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-4)
+    assert first.heat_maps is not None
+    assert second.heat_maps is not None
+    assert found.heat_maps is not None
+    maps = (first.heat_maps / 9 + 2 * second.heat_maps / 20) / 3
+    np.testing.assert_allclose(found.heat_maps, maps, atol=1e-5 * maps.max())
+
+
+def test_one_member_that_is_sure_does_not_carry_the_others() -> None:
+    """In the mean of the probabilities it would: 0.33 here, where a threshold may be at 0.15."""
+    said = np.array([[[0.97, 0.01, 0.01, 0.01]], [[0.01, 0.01, 0.97, 0.01]], [[0.01, 0.01, 0.97, 0.01]]])
+    expected = 0.97 ** (1 / 3) * 0.01 ** (2 / 3)
+    (found,) = softmax(pooled(said, [1 / 3] * 3), axis=1)
+    assert found[0] / found[2] == pytest.approx(expected / (0.97 ** (2 / 3) * 0.01 ** (1 / 3)))
+    assert found[0] < 0.2
+
+
+def test_what_a_table_would_round_away_counts_as_written() -> None:
+    exact = np.array([[[0.9999999, 1e-7, 0, 0]], [[0.5, 0.25, 0.125, 0.125]]])
+    np.testing.assert_array_equal(pooled(exact, [0.5, 0.5]), pooled(np.round(exact, 5), [0.5, 0.5]))
+    assert np.isfinite(pooled(exact, [0.5, 0.5])).all()
+    assert pooled(exact, [1.0, 0.0])[0, 3] == pytest.approx(np.log(1e-5))
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "eigencam"])
@@ -111,17 +154,17 @@ def test_a_method_that_is_blind_to_classes_lets_no_member_drown_the_other(
 def test_maps_of_different_fineness_are_as_fine_as_the_finest() -> None:
     coarse, fine = np.zeros((1, 2, 2, 2), np.float32), np.zeros((1, 2, 4, 4), np.float32)
     coarse[0, 0, 0, 0], fine[0, 0, 0, 0] = 4, 8
-    mean = mean_of_members("gradcam", [coarse, fine])
+    mean = mean_of_members("gradcam", [coarse, fine], HALVES)
     assert mean.shape == (1, 2, 4, 4)
     assert mean[0, 0, 0, 0] == 6  # a corner stays a corner
     assert 0 < mean[0, 0, 1, 1] < 2
     assert (mean[0, 1] == 0).all()
-    np.testing.assert_array_equal(mean, mean_of_members("gradcam", [fine, coarse]))
+    np.testing.assert_array_equal(mean, mean_of_members("gradcam", [fine, coarse], HALVES))
 
 
 def test_nothing_to_see_is_no_evidence_for_a_method_that_scales() -> None:
     empty = np.zeros((2, 4, 3, 3), np.float32)
-    assert (mean_of_members("eigencam", [empty, empty]) == 0).all()
+    assert (mean_of_members("eigencam", [empty, empty], HALVES) == 0).all()
 
 
 def test_networks_of_different_kinds_go_together() -> None:
@@ -132,10 +175,3 @@ def test_networks_of_different_kinds_go_together() -> None:
     assert found.heat_maps is not None
     assert found.heat_maps.shape[:2] == (3, len(CLASSES))
     assert np.isfinite(found.heat_maps).all()
-
-
-def test_the_mean_is_exact_where_a_member_is_quite_sure() -> None:
-    sure, unsure = torch.tensor([[200.0, 0.0]], dtype=torch.float64), torch.tensor([[0.0, 0.0]], dtype=torch.float64)
-    torch.testing.assert_close(
-        log_of_mean([sure, unsure]).exp(), torch.tensor([[0.75, 0.25]], dtype=torch.float64), rtol=0, atol=1e-12
-    )

@@ -21,7 +21,13 @@ def run(arguments: argparse.Namespace) -> int:
         UsageError, PredictionsError, WeightsError: see `make_ensemble`.
     """
     weights_dir = Settings.from_environment().weights_dir
-    card = make_ensemble(weights_dir, arguments.members, name=arguments.name, make_default=arguments.default)
+    card = make_ensemble(
+        weights_dir,
+        arguments.members,
+        name=arguments.name,
+        weights=arguments.weights,
+        make_default=arguments.default,
+    )
     if arguments.json:
         write_json_line(_as_json(card, default=arguments.default))
     else:
@@ -34,6 +40,7 @@ def _as_json(card: Card, *, default: bool) -> dict[str, Any]:
         "model": card.name,
         "model_version": card.full_version,
         "members": [member.name for member in card.members],
+        "weights": [member.weight for member in card.members],
         "temperature": card.temperature,
         "made_default": default,
         "figures": card.figures,

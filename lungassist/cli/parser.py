@@ -133,8 +133,8 @@ exit status:
 
 _ENSEMBLE: Final = f"""\
 Put models of weights/ together under one name, which triage, `evaluate` and `compare` then take like any other model.
-Its answer is the mean of its members' calibrated probabilities, its heat map the mean of theirs. It is made of the
-members' own tables, in seconds and without an image, and has no weights of its own: the members must stay.
+Its answer is the mean of its members' calibrated log-probabilities, its heat map the mean of theirs. It is made of
+the members' own tables, in seconds and without an image, and has no weights of its own: the members must stay.
 {NOTICE}
 """
 
@@ -144,7 +144,7 @@ splits. An ensemble of the same name is replaced and kept, like a promoted model
 its name does not change the ensemble: the one that was replaced is kept and asked.
 
 with --json, the ensemble is one line of standard output:
-  model, model_version, members (names), temperature, made_default, figures (by split)
+  model, model_version, members (names), weights, temperature, made_default, figures (by split)
 
 exit status:
   0  done
@@ -306,6 +306,7 @@ def _add_point(p: argparse.ArgumentParser) -> None:
 def _add_ensemble(p: argparse.ArgumentParser) -> None:
     p.add_argument("name", metavar="NAME", help="what to call it; it becomes a folder of weights/")
     p.add_argument("--members", nargs="+", required=True, metavar="MODEL", help="folders of weights/ (see `models`)")
+    p.add_argument("--weights", nargs="+", type=float, metavar="W", help="how much each counts (default: all alike)")
     p.add_argument("--default", action="store_true", help="let triage start with it")
     p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")
 

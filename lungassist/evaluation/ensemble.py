@@ -1,12 +1,13 @@
 """An ensemble: several models of the shelf that are asked together, made of their own tables without an image.
 
-Its answer is the mean of its members' calibrated probabilities (Lakshminarayanan et al., NeurIPS 2017; see
-`predict.log_of_mean`), with a temperature of its own, for a mean is less sure than its members are. Their tables hold
-those probabilities for the same images, so that its table, its temperature and its figures follow from them.
+Its answer is the mean of its members' calibrated log-probabilities (`models.members.pooled`), with a temperature of its
+own. Their tables hold those probabilities for the same images, so that its table, its temperature and its figures
+follow from them.
 """
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from lungassist.classes import spoken
 from lungassist.dataset import SPLITS
@@ -24,9 +26,9 @@ from lungassist.evaluation.predictions import PREFIX, figures_of, predictions_ta
 from lungassist.evaluation.tables import COMMON, Predictions
 from lungassist.files import sha256_of
 from lungassist.golden import record
-from lungassist.metrics import fit_temperature, with_temperature
+from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.card import Card
-from lungassist.models.members import ENSEMBLE, FEWEST, Member, digest_of
+from lungassist.models.members import ENSEMBLE, FEWEST, Member, digest_of, pooled, shares_of
 from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.promotion import check_name, promote
 from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, choose_model, verify
@@ -35,7 +37,14 @@ from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, choose_model,
 _OF_ONE_MODEL: Final = "Weakest at "
 
 
-def make_ensemble(weights_dir: Path, members: Sequence[str], *, name: str, make_default: bool = False) -> Card:
+def make_ensemble(
+    weights_dir: Path,
+    members: Sequence[str],
+    *,
+    name: str,
+    weights: Sequence[float] | None = None,
+    make_default: bool = False,
+) -> Card:
     """Put models of the shelf together under a name of their own, where triage offers them at once.
 
     An ensemble of that name is replaced and kept, like any model that is promoted, and can be brought back so.
@@ -44,27 +53,31 @@ def make_ensemble(weights_dir: Path, members: Sequence[str], *, name: str, make_
         weights_dir: the shelf.
         members: names of models there, two at least.
         name: the ensemble's.
+        weights: how much each member counts; all alike by default.
         make_default: let triage start with it.
 
     Returns:
         The card as it lies on the shelf; triage judges by the highest probability until a point is chosen.
 
     Raises:
-        UsageError: there are too few members, one is named twice, is itself an ensemble or not there, the name cannot
-            be used or is another model's, or they take images of different sizes or tell other classes apart.
+        UsageError: there are too few members, or not as many weights; one is named twice, is itself an ensemble or not
+            there; the name cannot be used or is another model's; or they take images of different sizes or tell other
+            classes apart.
         PredictionsError: a member's table is not there, or they are of other images, labels or splits.
         WeightsError: a member is damaged, or the shelf cannot be written to.
     """
     check_name(name)
     _refuse_taken(weights_dir / name)
     cards = _cards(weights_dir, members)
-    tables = [own_table(weights_dir / member) for member in members]
-    table, temperature = _together(tables, cards[0].classes)
+    counted = _counted(cards, weights or [1.0] * len(cards))
+    table, temperature = _together(
+        [own_table(weights_dir / member) for member in members], shares_of(counted), cards[0].classes
+    )
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / name
         folder.mkdir()
         write_predictions(folder / PREDICTIONS_FILE, table)
-        _card(cards, name, table, temperature, folder).write(folder / CARD_FILE)
+        _card(cards, counted, name, table, temperature, folder).write(folder / CARD_FILE)
         card = promote(folder, weights_dir, name=name, make_default=make_default)
     record(weights_dir / name)
     return card
@@ -97,13 +110,23 @@ def _cards(weights_dir: Path, members: Sequence[str]) -> list[Card]:
     return cards
 
 
-def _together(tables: Sequence[Predictions], classes: tuple[str, ...]) -> tuple[pd.DataFrame, float]:
+def _counted(cards: Sequence[Card], weights: Sequence[float]) -> tuple[Member, ...]:
+    if len(weights) != len(cards) or not all(math.isfinite(weight) and weight > 0 for weight in weights):
+        raise UsageError(
+            f"Expected a weight above 0 for each of {len(cards)} members; {', '.join(f'{w:g}' for w in weights)} came."
+        )
+    return tuple(Member.of(card, float(weight)) for card, weight in zip(cards, weights, strict=True))
+
+
+def _together(
+    tables: Sequence[Predictions], shares: Sequence[float], classes: tuple[str, ...]
+) -> tuple[pd.DataFrame, float]:
     """The ensemble's table of predictions, and its temperature."""
     first = _sorted(tables[0])
     for other in tables[1:]:
         _refuse_other_images(first, _sorted(other), tables[0].name, other.name)
     columns = [f"{PREFIX}{label}" for label in classes]
-    mean = np.mean([_sorted(table)[columns].to_numpy(np.float64) for table in tables], axis=0)
+    logits = pooled(np.stack([_sorted(table)[columns].to_numpy(np.float64) for table in tables]), shares)
     validation = (first["split"] == "validation").to_numpy()
     if not validation.any():
         raise PredictionsError(
@@ -111,8 +134,8 @@ def _together(tables: Sequence[Predictions], classes: tuple[str, ...]) -> tuple[
             "them. Train the members with a split that has some."
         )
     labels = np.asarray(first["label"].map({label: place for place, label in enumerate(classes)}), np.int64)
-    temperature = fit_temperature(mean[validation], labels[validation])
-    return predictions_table(first[list(COMMON)], with_temperature(mean, temperature), classes), temperature
+    temperature = fit_temperature_of_logits(logits[validation], labels[validation])
+    return predictions_table(first[list(COMMON)], softmax(logits / temperature, axis=1), classes), temperature
 
 
 def _sorted(table: Predictions) -> pd.DataFrame:
@@ -133,8 +156,15 @@ def _refuse_other_images(first: pd.DataFrame, other: pd.DataFrame, name: str, ot
     )
 
 
-def _card(cards: Sequence[Card], name: str, table: pd.DataFrame, temperature: float, folder: Path) -> Card:
-    first, members = cards[0], tuple(map(Member.of, cards))
+def _card(
+    cards: Sequence[Card],
+    members: tuple[Member, ...],
+    name: str,
+    table: pd.DataFrame,
+    temperature: float,
+    folder: Path,
+) -> Card:
+    first = cards[0]
     figures = {split: figures_of(table[table["split"] == split], first.classes) for split in SPLITS}
     return replace(
         first,

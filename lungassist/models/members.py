@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lungassist.models.decision import DECIMALS
 from lungassist.preprocess import Preprocessing
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ class Member:
     Attributes:
         name, version: what it was called then.
         architecture, weights_sha256, preprocessing, temperature, flip_test: see `Card`; its answers follow from them.
+        weight: how much its answer counts beside the others', above 0.
     """
 
     name: str
@@ -41,9 +46,10 @@ class Member:
     preprocessing: Preprocessing
     temperature: float
     flip_test: bool
+    weight: float = 1.0
 
     @classmethod
-    def of(cls, card: Card) -> Member:
+    def of(cls, card: Card, weight: float = 1.0) -> Member:
         """A model as it is now."""
         return cls(
             card.name,
@@ -53,11 +59,12 @@ class Member:
             card.preprocessing,
             card.temperature,
             card.flip_test,
+            weight,
         )
 
     def is_meant_by(self, other: Member) -> bool:
-        """Whether the other answers the same, whatever the two are called."""
-        return replace(self, name=other.name, version=other.version) == other
+        """Whether the other answers the same, whatever the two are called and however much they count."""
+        return replace(self, name=other.name, version=other.version, weight=other.weight) == other
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Member:
@@ -68,11 +75,38 @@ class Member:
         ]
         preprocessing = Preprocessing.from_json(given.pop("preprocessing"))
         temperature, flip_test = float(given.pop("temperature")), given.pop("flip_test")
+        weight = float(given.pop("weight"))
         if given or not all(isinstance(text, str) for text in texts) or not isinstance(flip_test, bool):
             raise TypeError(f"a member is {dict(values)!r}")
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"a member's temperature is {temperature}; it must be above 0")
-        return cls(name, version, architecture, digest, preprocessing, temperature, flip_test)
+        for what, number in (("temperature", temperature), ("weight", weight)):
+            if not (math.isfinite(number) and number > 0):
+                raise ValueError(f"a member's {what} is {number}; it must be above 0")
+        return cls(name, version, architecture, digest, preprocessing, temperature, flip_test, weight)
+
+
+def shares_of(members: Sequence[Member]) -> list[float]:
+    """How much each member counts; together 1."""
+    whole = sum(member.weight for member in members)
+    return [member.weight / whole for member in members]
+
+
+def pooled(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArray[np.float64]:
+    """An ensemble's logits: the weighted mean of the logarithms of its members' calibrated probabilities.
+
+    The logarithmic opinion pool (Genest and Zidek, "Combining Probability Distributions: A Critique and an Annotated
+    Bibliography", Statistical Science 1, 1986): what all members think possible is probable. In the mean of the
+    probabilities themselves one member that is sure would be enough to pass a low threshold. Probabilities count as a
+    table has them written, so that an ensemble's table follows from its members'.
+
+    Args:
+        probabilities: `(M, N, K)`, rows sum to 1.
+        shares: of the members, `M`; together 1.
+
+    Returns:
+        `(N, K)`, for a softmax.
+    """
+    written = np.maximum(np.round(probabilities, DECIMALS), 10.0**-DECIMALS)
+    return np.asarray(np.tensordot(np.asarray(shares), np.log(written), axes=1), np.float64)
 
 
 def digest_of(members: Sequence[Member]) -> str:

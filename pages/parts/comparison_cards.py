@@ -42,7 +42,8 @@ def _card(card: Card) -> None:
     test = card.figures.get("test", {})
     enhancement = card.preprocessing.enhancement
     enhanced = "" if enhancement == "none" else f", enhancement {enhancement}"
-    made_of = f" of {', '.join(member.name for member in card.members)}" if card.members else ""
+    names = (f"{each.name}{'' if each.weight == 1 else f' (weight {each.weight:g})'}" for each in card.members)
+    made_of = f" of {', '.join(names)}" if card.members else ""
     counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(
         f"{card.architecture}{made_of}, version {card.full_version}, "

@@ -30,9 +30,10 @@ def show_ensemble(entries: list[ShelfEntry]) -> None:
         return
     with st.expander("Put models together", icon=":material/join:", key=_OPEN, on_change="rerun"):
         st.caption(
-            "An ensemble asks several models and answers with the mean of their probabilities; its heat map is the "
-            "mean of theirs. It often errs less than each, and takes as long as all. It is made of their own tables, "
-            "in seconds; the models must have been trained and judged on the same images, and stay in weights/."
+            "An ensemble asks several models and answers with the mean of their log-probabilities: what all of them "
+            "think possible is probable. Its heat map is the mean of theirs. It often errs less than each, and takes "
+            "as long as all. It is made of their own tables, in seconds; the models must have been trained and judged on "
+            "the same images, and stay in weights/."
         )
         _form(names)
         if problem := st.session_state.pop(_PROBLEM, None):

@@ -29,9 +29,10 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_is_made_is_listed_whole_and_answers(
     shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ensemble", "both", "--members", "one", "two", "--default", "--json"]) == 0
+    assert main(["ensemble", "both", "--members", "one", "two", "--weights", "1", "2", "--default", "--json"]) == 0
     (line,) = objects(capsys.readouterr().out)
     assert (line["model"], line["members"], line["made_default"]) == ("both", ["one", "two"], True)
+    assert line["weights"] == [1, 2]
     assert 0 < line["figures"]["test"]["accuracy"] <= 1
     assert main(["models", "--check", "--json"]) == 0
     listed = {entry["name"]: entry for entry in objects(capsys.readouterr().out)}
@@ -45,8 +46,8 @@ def test_what_is_made_is_listed_whole_and_answers(
         assert main(["triage", str(study), "--model", name, "--json"]) == 0
         (found[name],) = objects(capsys.readouterr().out)
     assert found["both"]["model_version"] == line["model_version"]
-    mean = {label: (p + found["two"]["probabilities"][label]) / 2 for label, p in found["one"]["probabilities"].items()}
-    raised = {label: p ** (1 / line["temperature"]) for label, p in mean.items()}
+    one, two, temperature = found["one"]["probabilities"], found["two"]["probabilities"], line["temperature"]
+    raised = {label: (p * two[label] ** 2) ** (1 / 3 / temperature) for label, p in one.items()}
     for label, p in found["both"]["probabilities"].items():
         assert p == pytest.approx(raised[label] / sum(raised.values()), abs=1e-4)
 

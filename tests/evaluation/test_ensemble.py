@@ -1,4 +1,4 @@
-"""An ensemble made of its members' tables: the mean that they imply, a temperature, figures, and what it refuses."""
+"""An ensemble made of its members' tables: the mean they imply, a temperature, figures, and what it refuses."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_its_table_is_the_mean_of_its_members_at_the_temperature_that_fits_valid
     first, second = first.sort_values("file"), second.sort_values("file")
     assert found["file"].tolist() == first["file"].tolist()
     assert found["split"].tolist() == first["split"].tolist()
-    mean = (first[COLUMNS].to_numpy() + second[COLUMNS].to_numpy()) / 2
+    mean = np.sqrt(np.maximum(first[COLUMNS].to_numpy(), 1e-5) * np.maximum(second[COLUMNS].to_numpy(), 1e-5))
 
     def at(temperature: float) -> np.ndarray:
         raised = mean ** (1 / temperature)
@@ -114,10 +114,22 @@ def test_three_count_alike(shelf: Path) -> None:
     add(shelf, "three", 3)
     card = make_ensemble(shelf, ["one", "two", "three"], name="all")
     tables = [pd.read_csv(shelf / name / "predictions.csv").sort_values("file") for name in ("one", "two", "three")]
-    mean = np.mean([table[COLUMNS].to_numpy() for table in tables], axis=0)
+    mean = np.prod([np.maximum(table[COLUMNS].to_numpy(), 1e-5) for table in tables], axis=0)
     found = read_predictions(shelf / "all" / "predictions.csv").probabilities
     np.testing.assert_array_equal(found.argmax(axis=1), mean.argmax(axis=1))
     assert len(card.members) == 3
+
+
+def test_one_that_counts_more_is_followed_more(shelf: Path) -> None:
+    make_ensemble(shelf, ["one", "two"], name="both", weights=[1, 3])
+    first, second, found = (pd.read_csv(shelf / name / "predictions.csv") for name in ("one", "two", "both"))
+    first, second = (np.maximum(t.sort_values("file")[COLUMNS].to_numpy(), 1e-5) for t in (first, second))
+    pooled = first * second**3
+    np.testing.assert_array_equal(found[COLUMNS].to_numpy().argmax(axis=1), pooled.argmax(axis=1))
+    assert (pooled.argmax(axis=1) != (first * second).argmax(axis=1)).any(), "else it shows nothing"
+    for weights in ([1], [1, 0], [1, -2], [1, float("nan")]):
+        with pytest.raises(UsageError, match="a weight above 0 for each of 2 members"):
+            make_ensemble(shelf, ["one", "two"], name="other", weights=weights)
 
 
 @pytest.mark.parametrize(

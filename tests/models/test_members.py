@@ -13,7 +13,7 @@ import pytest
 
 from lungassist.errors import UsageError, WeightsError
 from lungassist.models.card import Card
-from lungassist.models.members import ENSEMBLE, Member, digest_of
+from lungassist.models.members import ENSEMBLE, Member, digest_of, shares_of
 from lungassist.models.promotion import promote, undo_promotion
 from lungassist.models.weights import load_members, load_model, read_shelf, verify
 from lungassist.predict import Classifier
@@ -111,6 +111,14 @@ def test_the_same_weights_that_are_asked_otherwise_are_no_member(shelf: Path, ch
         verify(shelf / "both")
 
 
+def test_how_much_a_member_counts_is_no_part_of_who_it_is(shelf: Path) -> None:
+    cards = [Card.read(shelf / name / "card.json") for name in ("one", "two")]
+    members = Member.of(cards[0], 1.0), Member.of(cards[1], 3.0)
+    card = write_ensemble(shelf / "both", *cards, members=members, weights_sha256=digest_of(members))
+    assert verify(shelf / "both") == card
+    assert shares_of(card.members) == [0.25, 0.75]
+
+
 def test_a_members_own_operating_point_does_not_matter(shelf: Path) -> None:
     before = said(shelf)
     path = shelf / "two" / "card.json"
@@ -139,6 +147,8 @@ Change = Callable[[dict[str, object]], object]
         (lambda card: card["members"][0].update(temperature=2.0), "not that of its members"),
         (lambda card: card["members"].reverse(), "not that of its members"),
         (lambda card: card["members"][0].update(temperature=0), "above 0"),
+        (lambda card: card["members"][0].update(weight=2.0), "not that of its members"),
+        (lambda card: card["members"][0].update(weight=-1), "weight is -1.0; it must be above 0"),
         (lambda card: card["members"][0].update(colour="grey"), "a member is"),
         (lambda card: card["members"][0].pop("name"), "name"),
         (lambda card: card["members"][0]["preprocessing"].update(size=64), "images of one size"),
