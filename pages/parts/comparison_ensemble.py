@@ -32,8 +32,8 @@ def show_ensemble(entries: list[ShelfEntry]) -> None:
         st.caption(
             "An ensemble asks several models and answers with the mean of their log-probabilities: what all of them "
             "think possible is probable. Its heat map is the mean of theirs. It often errs less than each, and takes "
-            "as long as all. It is made of their own tables, in seconds; the models must have been trained and judged on "
-            "the same images, and stay in weights/."
+            "as long as all. It is made of their own tables, in seconds; the models must have been trained and judged "
+            "on the same images, and stay in weights/."
         )
         _form(names)
         if problem := st.session_state.pop(_PROBLEM, None):
