@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 
 from lungassist.classes import CLASSES
+from lungassist.evaluation.ensemble import make_ensemble
 from lungassist.evaluation.predictions import PREFIX, figures_of
 from lungassist.golden import drift_of
 from lungassist.imaging import read_radiograph
@@ -74,9 +76,24 @@ def test_all_were_judged_on_the_same_split() -> None:
     assert len({Card.read(folder / "card.json").split["sha256"] for folder in [*BUNDLED, *RECORDED]}) == 1
 
 
-def test_the_default_is_what_its_preset_ends_with() -> None:
+def test_the_default_is_made_of_what_presets_end_with() -> None:
     name = (WEIGHTS / "DEFAULT").read_text(encoding="utf-8").strip()
-    assert load_presets()["chest"].runs[-1].name == name
+    members = [member.name for member in Card.read(WEIGHTS / name / "card.json").members] or [name]
+    ends = {preset.runs[-1].name for preset in load_presets().values()}
+    assert set(members) <= ends
+    assert all((WEIGHTS / member / "model.safetensors").is_file() for member in members)
+
+
+def test_an_ensemble_is_what_its_members_tables_say(tmp_path: Path) -> None:
+    """Made again, from the models that lie beside it, it has the same table, temperature and figures."""
+    shelf = Path(shutil.copytree(WEIGHTS, tmp_path / "weights", ignore=shutil.ignore_patterns("records")))
+    for card in [Card.read(folder / "card.json") for folder in BUNDLED]:
+        if card.members:
+            names, weights = zip(*((member.name, member.weight) for member in card.members), strict=True)
+            again = make_ensemble(shelf, names, name="again", weights=weights)
+            assert (again.weights_sha256, again.temperature) == (card.weights_sha256, pytest.approx(card.temperature))
+            tables = [pd.read_csv(shelf / name / PREDICTIONS_FILE) for name in ("again", card.name)]
+            pd.testing.assert_frame_equal(*tables, check_exact=False, atol=2e-5)
 
 
 @pytest.mark.parametrize("name", ["bundled", "chest", "close", "harmonised"])
