@@ -130,7 +130,7 @@ class Teachers:
 
 
 def _networks(recipe: Recipe, settings: Settings) -> Iterator[tuple[str, nn.Module, Card]]:
-    """Every teacher; of an ensemble each member, so that their common opinion is its own."""
+    """Every teacher; of an ensemble each member, as if it had been named itself."""
     for name in recipe.teachers:
         members, whole = load_members(model_folder(name, settings))
         for network, card in members:
