@@ -162,8 +162,11 @@ def class_rows(images: ImageSet, model: str) -> tuple[ClassRow, ...]:
 
 
 def family_of(table: Predictions) -> str:
-    """The family of a model by its card's architecture, else by its name."""
-    return family_named(table.card.architecture if table.card is not None else table.name)
+    """The family of a model by its card's architecture, else by its name; of an ensemble its members', if one."""
+    if table.card is None:
+        return family_named(table.name)
+    families = {family_named(member.architecture) for member in table.card.members}
+    return families.pop() if len(families) == 1 else family_named(table.card.architecture)
 
 
 def family_named(name: str) -> str:

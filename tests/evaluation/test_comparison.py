@@ -17,12 +17,15 @@ from lungassist.errors import PredictionsError, UsageError
 from lungassist.evaluation.comparison import SICK, Comparison
 from lungassist.evaluation.comparison_json import comparison_json
 from lungassist.evaluation.evidence import AREA, FIELD, INSIDE
-from lungassist.evaluation.leaderboard import family_named
+from lungassist.evaluation.leaderboard import family_named, family_of
 from lungassist.evaluation.operating import CONTAGIOUS_QUESTION
 from lungassist.evaluation.predictions import arrays_of
 from lungassist.evaluation.slices import OTHERS, UNKNOWN
+from lungassist.evaluation.tables import read_predictions
+from lungassist.models.members import ENSEMBLE, Member, digest_of
+from tests.tiny import tiny_card
 
-from .made import index_of, read, table_of
+from .made import index_of, read, table_of, written
 
 INDEX = index_of()
 SKILLS = {"good": 3.0, "fair": 2.0, "poor": 1.0}
@@ -321,3 +324,17 @@ def test_families_are_the_papers() -> None:
         "vgg19_bn": "VGG",
         "mine": "mine",
     }
+
+
+@pytest.mark.parametrize(
+    ("architectures", "family"), [(("resnet18", "resnet50"), "ResNet"), (("resnet18", "alexnet"), "ensemble")]
+)
+def test_an_ensemble_is_of_its_members_family_if_they_have_one(
+    tmp_path: Path, architectures: tuple[str, ...], family: str
+) -> None:
+    members = tuple(Member.of(tiny_card(name, architecture=name)) for name in architectures)
+    card = tiny_card("both", architecture=ENSEMBLE, members=members, weights_sha256=digest_of(members))
+    card.write(tmp_path / "card.json")
+    table = read_predictions(written(tmp_path, "predictions", table_of(index_of())))
+    assert table.card == card
+    assert family_of(table) == family
