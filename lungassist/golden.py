@@ -74,14 +74,18 @@ def golden_answers(classifier: Classifier) -> dict[str, Any]:
     }
 
 
-def record(folder: Path) -> Path:
+def record(folder: Path, shelf: Path | None = None) -> Path:
     """Ask the model in `folder` and keep its answers beside it; returns the file.
+
+    Args:
+        folder: the model's.
+        shelf: where the members of an ensemble are; the folder's own by default.
 
     Raises:
         WeightsError: the model is damaged.
     """
     place = folder / GOLDEN_FILE
-    write_json(place, golden_answers(Classifier.load(folder)))
+    write_json(place, golden_answers(Classifier.load(folder, shelf=shelf)))
     return place
 
 

@@ -75,13 +75,18 @@ class Classifier:
         self._members = [_Network(part, own, self.device) for part, own in parts]
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> Classifier:
+    def load(cls, folder: Path, device: torch.device | None = None, shelf: Path | None = None) -> Classifier:
         """Load a verified model from its folder in `weights/`.
+
+        Args:
+            folder: the model's.
+            device: where it computes; the CPU by default.
+            shelf: where the members of an ensemble are; the folder's own by default.
 
         Raises:
             WeightsError: missing, damaged, or not what its card says; of an ensemble, one of its members.
         """
-        return cls(*load_members(folder), device)
+        return cls(*load_members(folder, shelf), device)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,8 +114,7 @@ class Classifier:
             check_method(explain)
         logits, maps, members = self._answer(images, explain)
         probabilities = torch.softmax(logits.double() / self.card.temperature, dim=1).cpu().numpy()
-        if not np.isfinite(probabilities).all():
-            raise WeightsError(f"{self.card.name} answers with numbers that are not finite. Train or restore it anew.")
+        _refuse_not_finite(probabilities, self.card.name)
         return Prediction(probabilities, maps, members)
 
     # Inference mode is switched off, should the caller be in it: there are no gradients inside.
@@ -125,7 +129,14 @@ class Classifier:
         shares, found = shares_of(self.card.members), [each for each in maps if each is not None]
         together = mean_of_members(explain, found, shares) if explain is not None else None
         said = torch.stack(logits).softmax(2).cpu().numpy()
+        for member, own in zip(self.card.members, said, strict=True):
+            _refuse_not_finite(own, f"{member.name}, a member of {self.card.name},")
         return torch.from_numpy(pooled(said, shares)), together, said
+
+
+def _refuse_not_finite(probabilities: NDArray[np.float64], who: str) -> None:
+    if not np.isfinite(probabilities).all():
+        raise WeightsError(f"{who} answers with numbers that are not finite. Train or restore it anew.")
 
 
 class _Network:

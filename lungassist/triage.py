@@ -333,7 +333,7 @@ def read_again(finding: Finding, second: Finding) -> Finding:
 
 
 def _doubts_of_model(finding: Finding) -> Iterator[str]:
-    if finding.is_divided:
+    if finding.is_divided and finding.plausible:
         said = (f"{member.model} {spoken(member.finding)} ({member.probability:.0%})" for member in finding.members)
         yield f"The models asked find different things: {', '.join(said)}. Read with care."
     if finding.is_by_operating_point:

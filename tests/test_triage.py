@@ -289,6 +289,13 @@ def test_where_the_members_of_an_ensemble_differ_a_warning_says_what_each_finds(
     assert told[1]["probability"] == pytest.approx(max(second), abs=1e-4)
 
 
+def test_of_an_image_that_is_no_chest_film_it_does_not_matter_what_the_members_find(settings: Settings) -> None:
+    blank = Study("blank.png", partial(png, np.full((300, 300), 128, np.uint8)))
+    finding = only(triage([blank], asked_together((1, 0, 0, 0), (0, 0, 1, 0)), settings, keep=forget)).finding
+    assert finding.is_divided
+    assert not any("models asked" in warning for warning in finding.warnings)
+
+
 def test_a_single_model_has_no_members(settings: Settings) -> None:
     finding = only(triage([CHEST], telling(0.02, 0.02, 0.95, 0.01), settings, keep=forget)).finding
     assert finding.members == ()

@@ -8,19 +8,22 @@ from typing import Any
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.parser import NOTICE
 from lungassist.cli.tables import new_table, output_console, write_json_line
-from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
 from lungassist.models.card import Card
+from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import CARD_FILE
 from lungassist.settings import Settings
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make it, and show it beside its members; returns 0.
+    """Make it, and show it beside its members, or take it back; returns 0.
 
     Raises:
-        UsageError, PredictionsError, WeightsError: see `make_ensemble`.
+        UsageError, PredictionsError, WeightsError: see `make_ensemble` and `undo_ensemble`.
     """
     weights_dir = Settings.from_environment().weights_dir
+    if arguments.undo:
+        return _undone(undo_ensemble(weights_dir, arguments.name), as_json=arguments.json)
     card = make_ensemble(
         weights_dir,
         arguments.members,
@@ -32,6 +35,15 @@ def run(arguments: argparse.Namespace) -> int:
         write_json_line(_as_json(card, default=arguments.default))
     else:
         _write(card, [Card.read(weights_dir / member.name / CARD_FILE) for member in card.members])
+    return 0
+
+
+def _undone(entry: Promotion, *, as_json: bool) -> int:
+    if as_json:
+        write_json_line({"model": entry.name, "taken_back": True, "came_back": entry.replaced is not None})
+    else:
+        back = "; the one that it had replaced is there again" if entry.replaced else ""
+        output_console().print(f"{entry.name} {entry.version} was taken off the shelf{back}.", markup=False)
     return 0
 
 

@@ -144,7 +144,8 @@ splits. An ensemble of the same name is replaced and kept, like a promoted model
 its name does not change the ensemble: the one that was replaced is kept and asked.
 
 with --json, the ensemble is one line of standard output:
-  model, model_version, members (names), weights, temperature, made_default, figures (by split)
+  model, model_version, members (names), weights, temperature, made_default, figures (by split); with --undo instead
+  model, taken_back, came_back (whether the one that it had replaced did)
 
 exit status:
   0  done
@@ -305,7 +306,9 @@ def _add_point(p: argparse.ArgumentParser) -> None:
 
 def _add_ensemble(p: argparse.ArgumentParser) -> None:
     p.add_argument("name", metavar="NAME", help="what to call it; it becomes a folder of weights/")
-    p.add_argument("--members", nargs="+", required=True, metavar="MODEL", help="folders of weights/ (see `models`)")
+    change = p.add_mutually_exclusive_group(required=True)
+    change.add_argument("--members", nargs="+", metavar="MODEL", help="folders of weights/ (see `models`)")
+    change.add_argument("--undo", action="store_true", help="take it back, if nothing was put into weights/ since")
     p.add_argument("--weights", nargs="+", type=float, metavar="W", help="how much each counts (default: all alike)")
     p.add_argument("--default", action="store_true", help="let triage start with it")
     p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")

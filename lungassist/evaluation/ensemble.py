@@ -30,7 +30,8 @@ from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.card import Card
 from lungassist.models.members import ENSEMBLE, FEWEST, Member, digest_of, pooled, shares_of
 from lungassist.models.operating_point import HIGHEST_PROBABILITY
-from lungassist.models.promotion import check_name, promote
+from lungassist.models.promotion import check_name, promote, promotions, undo_promotion
+from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, choose_model, verify
 
 #: Of a card's sentences on what is weak, those that begin so are of one model's own figures.
@@ -47,7 +48,7 @@ def make_ensemble(
 ) -> Card:
     """Put models of the shelf together under a name of their own, where triage offers them at once.
 
-    An ensemble of that name is replaced and kept, like any model that is promoted, and can be brought back so.
+    An ensemble of that name is replaced and kept, like any model that is promoted; `undo_ensemble` brings it back.
 
     Args:
         weights_dir: the shelf.
@@ -78,9 +79,39 @@ def make_ensemble(
         folder.mkdir()
         write_predictions(folder / PREDICTIONS_FILE, table)
         _card(cards, counted, name, table, temperature, folder).write(folder / CARD_FILE)
-        card = promote(folder, weights_dir, name=name, make_default=make_default)
-    record(weights_dir / name)
-    return card
+        record(folder, weights_dir)  # and so they are asked once, before anybody else can
+        return promote(folder, weights_dir, name=name, make_default=make_default)
+
+
+def undo_ensemble(weights_dir: Path, name: str) -> Promotion:
+    """Take an ensemble off the shelf again, if making it was the last thing that was done there.
+
+    What it replaced, if anything, and the model that triage started with come back.
+
+    Raises:
+        UsageError: something else was put there last, or the shelf was changed by other means since.
+        WeightsError: the shelf or its history cannot be read or written.
+    """
+    last = last_ensemble(weights_dir)
+    if last is None or last.name != name:
+        there = f": {last.name} was" if last else ""
+        raise UsageError(
+            f"{name} is not the ensemble that was put into {weights_dir} last{there}. Nothing was changed."
+        )
+    return undo_promotion(weights_dir)
+
+
+def last_ensemble(weights_dir: Path) -> Promotion | None:
+    """The last promotion to the shelf that was not taken back, if that was an ensemble's.
+
+    Raises:
+        WeightsError: the history is damaged.
+    """
+    last = next((entry for entry in promotions(weights_dir) if not entry.is_undone), None)
+    place = weights_dir / last.name / CARD_FILE if last else None
+    if place is None or not place.is_file():
+        return None
+    return last if Card.read(place, forget_point=True).members else None
 
 
 def _refuse_taken(folder: Path) -> None:
@@ -91,7 +122,8 @@ def _refuse_taken(folder: Path) -> None:
 def _cards(weights_dir: Path, members: Sequence[str]) -> list[Card]:
     if len(set(members)) < max(FEWEST, len(members)):
         raise UsageError(f"An ensemble needs at least {FEWEST} models, each named once; {', '.join(members)} came.")
-    cards = [verify(weights_dir / choose_model(weights_dir, member)) for member in members]
+    # By the name of the folder, in which a member is looked for, whatever its card says.
+    cards = [replace(verify(weights_dir / choose_model(weights_dir, member)), name=member) for member in members]
     first = cards[0]
     for card in cards:
         if card.members:
@@ -107,7 +139,18 @@ def _cards(weights_dir: Path, members: Sequence[str]) -> list[Card]:
                 f"{card.name} takes images of {card.preprocessing.size} pixels, {first.name} of "
                 f"{first.preprocessing.size}. The members of an ensemble must take the same size."
             )
+        _refuse_other_pictures(first, card)
     return cards
+
+
+def _refuse_other_pictures(first: Card, card: Card) -> None:
+    """Files of the same names may hold other pictures, such as another release of the database."""
+    own, other = (each.data.get("content_sha256") for each in (first, card))
+    if own and other and own != other:
+        raise UsageError(
+            f"{card.name} and {first.name} were trained and judged on files of other contents, as their cards say. The "
+            "members of an ensemble must have seen the same images."
+        )
 
 
 def _counted(cards: Sequence[Card], weights: Sequence[float]) -> tuple[Member, ...]:

@@ -5,14 +5,15 @@ An ensemble has no weights of its own: its card names other models of the shelf.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import nn
 
 from lungassist.errors import UsageError, WeightsError
@@ -108,8 +109,13 @@ def member_folders(folder: Path, card: Card, shelf: Path | None = None) -> list[
     Raises:
         WeightsError: one is not there; says which.
     """
-    within = shelf or (folder.parent.parent if folder.parent.name == PREVIOUS else folder.parent)
+    within = _shelf_of(folder, shelf)
     return [_member_folder(member, within, folder.name) for member in card.members]
+
+
+def _shelf_of(folder: Path, shelf: Path | None) -> Path:
+    parent = folder.absolute().parent
+    return shelf or (parent.parent if parent.name == PREVIOUS else parent)
 
 
 def _member_folder(member: Member, shelf: Path, ensemble: str) -> Path:
@@ -182,9 +188,13 @@ def verify(folder: Path, shelf: Path | None = None) -> Card:
             _check_hash(place / WEIGHTS_FILE, member.weights_sha256)
     else:
         _check_hash(_weights_path(folder), card.weights_sha256)
+    _check_predictions(folder, card)
+    return card
+
+
+def _check_predictions(folder: Path, card: Card) -> None:
     if card.predictions_sha256 and (folder / PREDICTIONS_FILE).is_file():
         _check_hash(folder / PREDICTIONS_FILE, card.predictions_sha256)
-    return card
 
 
 def _check_hash(path: Path, expected: str) -> None:
@@ -212,9 +222,28 @@ def load_members(folder: Path, shelf: Path | None = None) -> tuple[list[tuple[nn
     Raises:
         WeightsError: see `load_model`; or a member is not there.
     """
-    card = verify(folder, shelf)
-    places = member_folders(folder, card, shelf) if card.members else [folder]
-    return [_loaded(place, _known(Card.read(place / CARD_FILE, forget_point=True), place)) for place in places], card
+    card = Card.read(folder / CARD_FILE)
+    if not card.members:
+        network, card = load_model(folder)
+        return [(network, card)], card
+    _check_predictions(folder, card)
+    within = _shelf_of(folder, shelf)
+    return [_loaded_member(member, within, folder.name) for member in card.members], card
+
+
+def _loaded_member(member: Member, shelf: Path, ensemble: str) -> tuple[nn.Module, Card]:
+    """What is loaded is what was hashed: while one member loads, another may be replaced by a promotion."""
+    for _ in range(2):
+        place = _member_folder(member, shelf, ensemble)
+        try:
+            card, data = Card.read(place / CARD_FILE, forget_point=True), (place / WEIGHTS_FILE).read_bytes()
+        except (OSError, WeightsError):
+            continue  # replaced in this moment: it is elsewhere now
+        if Member.of(card).is_meant_by(member) and sha256(data).hexdigest() == member.weights_sha256:
+            return _filled(place, _known(card, place), lambda data=data: load(data)), card  # type: ignore[misc]
+    place = _member_folder(member, shelf, ensemble)
+    _check_hash(place / WEIGHTS_FILE, member.weights_sha256)
+    raise WeightsError(f"{place} is being replaced. Try again in a moment.")
 
 
 def load_model(folder: Path) -> tuple[nn.Module, Card]:
@@ -230,21 +259,20 @@ def load_model(folder: Path) -> tuple[nn.Module, Card]:
     if card.members:
         names = ", ".join(member.name for member in card.members)
         raise UsageError(f"{folder} is an ensemble of {names}; one network was expected. Name one of these.")
-    return _loaded(folder, card)
+    return _filled(folder, card, lambda: load_file(folder / WEIGHTS_FILE)), card
 
 
-def _loaded(folder: Path, card: Card) -> tuple[nn.Module, Card]:
+def _filled(folder: Path, card: Card, read: Callable[[], Mapping[str, torch.Tensor]]) -> nn.Module:
     model = build(card.architecture, len(card.classes))
     try:
-        state = load_file(folder / WEIGHTS_FILE)
-        model.load_state_dict({key: _single(value) for key, value in state.items()})
+        model.load_state_dict({key: _single(value) for key, value in read().items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         last_line = str(error).strip().rpartition("\n")[2].strip()
         raise WeightsError(
             f"The weights of {folder} do not fit its card, which says {card.architecture} with "
             f"{len(card.classes)} classes: {last_line}"
         ) from error
-    return model.eval().requires_grad_(False), card
+    return model.eval().requires_grad_(False)
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:

@@ -82,7 +82,8 @@ class Teachers:
             if own != recipe.enhancement and not (own == "none" and recipe.enhance_changed):
                 raise UsageError(
                     f"The teacher {name} sees images with the enhancement {own!r}, the "
-                    f"recipe asks for {recipe.enhancement!r}. Choose the same."
+                    f"recipe asks for {recipe.enhancement!r}. Choose the same; with enhance_changed, teachers "
+                    "without any can be had too."
                 )
             placed_network = placed(network, device or torch.device("cpu"))
             found.append(_Teacher(placed_network, card.preprocessing, card.temperature, card.flip_test))

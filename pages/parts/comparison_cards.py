@@ -10,6 +10,7 @@ from lungassist.models.card import Card
 from lungassist.models.weights import ShelfEntry
 from pages.parts import session
 from pages.parts.comparison_ensemble import show_ensemble
+from pages.parts.finding import how_asked
 
 
 def show_cards() -> None:
@@ -42,7 +43,7 @@ def _card(card: Card) -> None:
     test = card.figures.get("test", {})
     enhancement = card.preprocessing.enhancement
     enhanced = "" if enhancement == "none" else f", enhancement {enhancement}"
-    names = (f"{each.name}{'' if each.weight == 1 else f' (weight {each.weight:g})'}" for each in card.members)
+    names = (f"{each.name}{how_asked(each)}" for each in card.members)
     made_of = f" of {', '.join(names)}" if card.members else ""
     counts = {split: sum(by_class.values()) for split, by_class in card.split.get("counts", {}).items()}
     st.caption(

@@ -7,7 +7,7 @@ from typing import Final
 import streamlit as st
 
 from lungassist.errors import LungAssistError
-from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.evaluation.ensemble import last_ensemble, make_ensemble, undo_ensemble
 from lungassist.models.card import Card
 from lungassist.models.members import FEWEST
 from lungassist.models.weights import ShelfEntry
@@ -26,6 +26,8 @@ def show_ensemble(entries: list[ShelfEntry]) -> None:
     if said := st.session_state.pop(_DONE, None):
         st.success(said, icon=":material/check:")
     names = [entry.name for entry in entries if entry.card and not entry.card.members]
+    if problem := st.session_state.pop(_PROBLEM, None):
+        st.error(problem, icon=":material/error:")
     if len(names) < FEWEST:
         return
     with st.expander("Put models together", icon=":material/join:", key=_OPEN, on_change="rerun"):
@@ -35,12 +37,11 @@ def show_ensemble(entries: list[ShelfEntry]) -> None:
             "as long as all. It is made of their own tables, in seconds; the models must have been trained and judged "
             "on the same images, and stay in weights/."
         )
-        _form(names)
-        if problem := st.session_state.pop(_PROBLEM, None):
-            st.error(problem, icon=":material/error:")
+        _form(names, {entry.name for entry in entries})
+        _take_back()
 
 
-def _form(names: list[str]) -> None:
+def _form(names: list[str], taken: set[str]) -> None:
     left, right = st.columns(2)
     kept = [name for name in st.session_state.get(_MEMBERS, []) if name in names]
     st.session_state[_MEMBERS] = kept
@@ -51,6 +52,8 @@ def _form(names: list[str]) -> None:
     words, button = st.columns([6, 2], vertical_alignment="center")
     with words:
         st.checkbox("Let triage start with it", key=_DEFAULT)
+        if name.strip() in taken:
+            st.caption(f":material/swap_horiz: There is a {name.strip()}: another ensemble of this name replaces it.")
     button.button(
         "Put together",
         type="primary",
@@ -62,6 +65,33 @@ def _form(names: list[str]) -> None:
     )
 
 
+def _take_back() -> None:
+    try:
+        last = last_ensemble(session.settings().weights_dir)
+    except LungAssistError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    if last is not None:
+        st.button(
+            f"Take {last.name} {last.version} back",
+            icon=":material/undo:",
+            key="ensemble_undo",
+            help="The shelf is then as it was before"
+            + (f"; the earlier {last.name} comes back." if last.replaced else "."),
+            on_click=_undo,
+            args=(last.name,),
+        )
+
+
+def _undo(name: str) -> None:
+    try:
+        undo_ensemble(session.settings().weights_dir, name)
+    except (LungAssistError, OSError) as error:
+        st.session_state[_PROBLEM] = str(error)
+        return
+    st.session_state[_DONE] = f"{name} was taken back. The shelf is as it was."
+
+
 def _make() -> None:
     state = st.session_state
     name = str(state[_NAME]).strip()
@@ -69,7 +99,7 @@ def _make() -> None:
         card = make_ensemble(
             session.settings().weights_dir, list(state[_MEMBERS]), name=name, make_default=bool(state[_DEFAULT])
         )
-    except LungAssistError as error:
+    except (LungAssistError, OSError) as error:
         state[_PROBLEM] = str(error)
         return
     state[_DONE] = _made(card, first=bool(state[_DEFAULT]))

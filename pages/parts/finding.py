@@ -10,6 +10,7 @@ from lungassist.classes import spoken
 from lungassist.errors import StudyError
 from lungassist.explain import METHODS, shared_scale
 from lungassist.imaging import Radiograph, png_bytes, to_uint8
+from lungassist.models.members import Member
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
 from lungassist.triage import Refused, Triaged
@@ -75,7 +76,8 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
     )
     if finding.members:
         said = "; ".join(
-            f"{each.model}: {spoken(each.finding)}, {percent(each.probability)}" for each in finding.members
+            f"{each.model}{how_asked(own)}: {spoken(each.finding)}, {percent(each.probability)}"
+            for each, own in zip(finding.members, model.card.members, strict=True)
         )
         st.caption(f"The mean of {len(finding.members)} models: {said}.")
     if finding.second_reading:
@@ -84,6 +86,17 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
             f"Second reading **{again.model}** {again.model_version}: {spoken(again.finding)}, probability "
             f"{percent(again.probability)}."
         )
+
+
+def how_asked(member: Member) -> str:
+    """In brackets, what need not be the same for every member: enhancement, flip test, weight."""
+    enhancement = member.preprocessing.enhancement
+    told = [
+        f"enhancement {enhancement}" if enhancement != "none" else "",
+        "image and mirror image" if member.flip_test else "",
+        f"weight {member.weight:g}" if member.weight != 1 else "",
+    ]
+    return f" ({', '.join(filter(None, told))})" if any(told) else ""
 
 
 def _facts(radiograph: Radiograph) -> None:

@@ -62,6 +62,16 @@ def test_people_read_it_beside_its_members(shelf: Path, capsys: pytest.CaptureFi
     assert "asks one, two together; keep them in weights/" in shown
 
 
+def test_it_is_taken_back(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ensemble", "both", "--members", "one", "two"]) == 0
+    capsys.readouterr()
+    assert main(["ensemble", "both", "--undo", "--json"]) == 0
+    assert objects(capsys.readouterr().out) == [{"model": "both", "taken_back": True, "came_back": False}]
+    assert not (shelf / "both").exists()
+    assert main(["ensemble", "both", "--undo"]) == 2
+    assert "Nothing was changed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

@@ -12,15 +12,15 @@ from sklearn.metrics import log_loss
 
 from lungassist.classes import CLASSES
 from lungassist.errors import PredictionsError, UsageError, WeightsError
-from lungassist.evaluation.ensemble import make_ensemble
+from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
 from lungassist.evaluation.own_point import propose
 from lungassist.evaluation.predictions import PREFIX, figures_of, write_predictions
 from lungassist.evaluation.tables import read_predictions
 from lungassist.golden import drift_of
 from lungassist.models.card import Card
 from lungassist.models.point_keeping import save_point
-from lungassist.models.promotion import undo_promotion
-from lungassist.models.weights import choose_model, verify
+from lungassist.models.promotion import promote, undo_promotion
+from lungassist.models.weights import choose_model, load_model, save_model, verify
 from lungassist.predict import Classifier
 from lungassist.preprocess import Preprocessing
 from tests.evaluation.made import index_of, table_of
@@ -98,9 +98,47 @@ def test_one_that_is_made_again_replaces_it_and_can_be_taken_back(shelf: Path) -
     add(shelf, "three", 3)
     again = make_ensemble(shelf, ["one", "three"], name="both")
     assert again.version == "2.0"
-    undo_promotion(shelf)
+    assert undo_ensemble(shelf, "both").version == "2.0"
     assert [member.name for member in verify(shelf / "both").members] == ["one", "two"]
     Classifier.load(shelf / "both")
+    undo_ensemble(shelf, "both")
+    assert not (shelf / "both").exists()
+
+
+def test_only_what_was_done_last_is_taken_back(shelf: Path, tmp_path: Path) -> None:
+    (shelf / "DEFAULT").write_text("two\n")
+    make_ensemble(shelf, ["one", "two"], name="both", make_default=True)
+    save_tiny_model(tmp_path / "run" / "new", seed=5)
+    promote(tmp_path / "run" / "new", shelf, name="new", make_default=False)
+    with pytest.raises(UsageError, match="both is not the ensemble that was put into"):
+        undo_ensemble(shelf, "both")
+    assert verify(shelf / "both").members
+    undo_promotion(shelf)
+    with pytest.raises(UsageError, match=r"last: both was\."):
+        undo_ensemble(shelf, "other")
+    undo_ensemble(shelf, "both")
+    assert choose_model(shelf, None) == "two"
+    with pytest.raises(UsageError, match="Nothing was changed"):
+        undo_ensemble(shelf, "both")
+
+
+def test_members_are_named_by_their_folders(shelf: Path) -> None:
+    """A folder that was renamed has a card that says another name."""
+    (shelf / "two").rename(shelf / "renamed")
+    card = make_ensemble(shelf, ["one", "renamed"], name="both")
+    assert [member.name for member in card.members] == ["one", "renamed"]
+    Classifier.load(shelf / "both")
+
+
+def test_one_that_cannot_answer_never_comes_onto_the_shelf(shelf: Path) -> None:
+    network, card = load_model(shelf / "two")
+    for parameter in network.parameters():
+        parameter.fill_(float("nan"))
+    save_model(shelf / "two", network.state_dict(), card)
+    with pytest.raises(WeightsError, match="two, a member of both, answers with numbers that are not finite"):
+        make_ensemble(shelf, ["one", "two"], name="both", make_default=True)
+    assert not (shelf / "both").exists()
+    assert choose_model(shelf, None) == "one"
 
 
 def test_a_point_is_chosen_for_it_like_for_any_model(shelf: Path) -> None:
@@ -181,6 +219,14 @@ def test_members_must_have_been_judged_on_the_same_images(shelf: Path) -> None:
     add(shelf, "fewer", 4, table_of(index[3:]))
     with pytest.raises(PredictionsError, match="3 images are in one table only, 0 have another"):
         make_ensemble(shelf, ["one", "fewer"], name="both")
+
+
+def test_files_of_the_same_names_may_hold_other_pictures(tmp_path: Path) -> None:
+    for seed, (name, content) in enumerate((("one", "1"), ("two", "1"), ("other", "2"))):
+        add(tmp_path, name, seed, data={"content_sha256": content})
+    make_ensemble(tmp_path, ["one", "two"], name="both")
+    with pytest.raises(UsageError, match="files of other contents"):
+        make_ensemble(tmp_path, ["one", "other"], name="both")
 
 
 def test_without_validation_images_there_is_no_temperature(tmp_path: Path) -> None:

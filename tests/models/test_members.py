@@ -126,6 +126,29 @@ def test_a_members_own_operating_point_does_not_matter(shelf: Path) -> None:
     np.testing.assert_array_equal(said(shelf), before)
 
 
+def test_a_member_that_is_replaced_while_others_load_is_still_the_one_that_is_meant(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = said(shelf)
+    save_tiny_model(tmp_path / "run" / "two", seed=7, temperature=30.0)
+    read_bytes, done = Path.read_bytes, []
+
+    def replacing(path: Path) -> bytes:
+        if path.parent.name == "two" and path.name == "model.safetensors" and not done:
+            done.append(promote(tmp_path / "run" / "two", shelf, name="two", make_default=False))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", replacing)
+    np.testing.assert_array_equal(said(shelf), before)
+    assert done, "else it shows nothing"
+
+
+def test_an_ensemble_is_found_from_within_its_folder(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = said(shelf)
+    monkeypatch.chdir(shelf / "both")
+    np.testing.assert_array_equal(Classifier.load(Path()).predict(prepared_films(3, 32), None).probabilities, before)
+
+
 def test_a_damaged_member_is_found(shelf: Path) -> None:
     path = shelf / "two" / "model.safetensors"
     data = bytearray(path.read_bytes())

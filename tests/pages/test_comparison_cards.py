@@ -95,6 +95,13 @@ def test_models_are_put_together_and_their_ensemble_has_a_card(page: AppTest, tm
     assert page.multiselect(key="ensemble_members").options == ["good", "one", "two"], "it is no member itself"
     page.run()
     assert not page.success, "it was said"
+    page.text_input(key="ensemble_name").set_value("both").run()
+    assert any("There is a both" in caption.value for caption in page.caption)
+    page.button(key="ensemble_undo").click().run()
+    assert not page.exception
+    assert "both was taken back" in page.success[0].value
+    assert not (tmp_path / "both").exists()
+    assert not (tmp_path / "DEFAULT").exists()
 
 
 def test_what_cannot_be_put_together_is_said_and_nothing_is_lost(page: AppTest, tmp_path: Path) -> None:
