@@ -53,7 +53,7 @@ def _form(names: list[str], taken: set[str]) -> None:
     with words:
         st.checkbox("Let triage start with it", key=_DEFAULT)
         if name.strip() in taken:
-            st.caption(f":material/swap_horiz: There is a {name.strip()}: another ensemble of this name replaces it.")
+            st.caption(f":material/swap_horiz: **{name.strip()}** is there already: an ensemble is replaced, and kept.")
     button.button(
         "Put together",
         type="primary",

@@ -96,7 +96,7 @@ def test_models_are_put_together_and_their_ensemble_has_a_card(page: AppTest, tm
     page.run()
     assert not page.success, "it was said"
     page.text_input(key="ensemble_name").set_value("both").run()
-    assert any("There is a both" in caption.value for caption in page.caption)
+    assert any("**both** is there already" in caption.value for caption in page.caption)
     page.button(key="ensemble_undo").click().run()
     assert not page.exception
     assert "both was taken back" in page.success[0].value
