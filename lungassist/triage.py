@@ -31,20 +31,6 @@ Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, slots=True)
-class SecondReading:
-    """What another model says of the same study: who it is, its finding by its own operating point, how probable."""
-
-    model: str
-    model_version: str
-    finding: str
-    probability: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Its fields as JSON's kinds."""
-        return {**asdict(self), "probability": round(self.probability, 6)}
-
-
-@dataclass(frozen=True, slots=True)
 class MemberReading:
     """What one member of an ensemble says: who it is, its most probable class, how probable."""
 
@@ -55,6 +41,13 @@ class MemberReading:
     def to_json(self) -> dict[str, Any]:
         """Its fields as JSON's kinds."""
         return {**asdict(self), "probability": round(self.probability, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReading(MemberReading):
+    """What another model says of the same study, by its own operating point, and which version of it."""
+
+    model_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,7 +313,7 @@ def read_again(finding: Finding, second: Finding) -> Finding:
         second: another model's finding of the same study.
     """
     share = second.probabilities[second.finding]
-    reading = SecondReading(second.model, second.model_version, second.finding, share)
+    reading = SecondReading(second.model, second.finding, share, second.model_version)
     again = replace(finding, second_reading=reading)
     if not again.is_disputed or not finding.plausible:
         return again
