@@ -1,4 +1,4 @@
-"""Contrast enhancements of a prepared image: the paper's, and one that evens out makers' processing.
+"""Contrast enhancements of a prepared image: the paper's, and two that take back what makers and archives did.
 
 All take `(S, S)` uint8 and give the same.
 """
@@ -188,6 +188,39 @@ def _energy(band: Floats) -> float:
     return float(np.abs(inner - inner.mean()).mean())
 
 
+def _undo_clahe(image: Image) -> Image:
+    from lungassist.undo_clahe import undo_clahe  # needs torch, which no other does
+
+    return undo_clahe(image)
+
+
+def learnt_by(enhancement: str) -> bytes:
+    """What an enhancement was taught, if anything: images that were enhanced before it was taught anew are others."""
+    if enhancement != "undo-clahe":
+        return b""
+    from lungassist.undo_clahe import WEIGHTS
+
+    return WEIGHTS.read_bytes()
+
+
+def says_what_it_did(enhancement: str, before: Image, after: Image) -> str:
+    """A sentence for whoever reads the study, where an enhancement took back something of the film; else empty."""
+    if enhancement != "undo-clahe" or np.array_equal(before, after):
+        return ""
+    return (
+        "The film seems to have been equalised in tiles (CLAHE). The model saw it with that taken back, which is not "
+        "exact: send films as they left the detector, if you can."
+    )
+
+
 ENHANCERS: Final[Mapping[str, Callable[[Image], Image]]] = MappingProxyType(
-    {"none": lambda image: image, "clahe": clahe, "smqt": smqt, "wavelet": wavelet, "laplace": laplace, "bands": bands}
+    {
+        "none": lambda image: image,
+        "clahe": clahe,
+        "smqt": smqt,
+        "wavelet": wavelet,
+        "laplace": laplace,
+        "bands": bands,
+        "undo-clahe": _undo_clahe,
+    }
 )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lungassist.classes import CONTAGIOUS, spoken
+from lungassist.enhance import ENHANCERS, says_what_it_did
 from lungassist.errors import StudyError
 from lungassist.explain import GRAD_CAM
 from lungassist.imaging import Radiograph, Study, doubts, read_radiograph
@@ -195,14 +196,23 @@ def triage(
             radiograph = read_radiograph(study.read_bytes(), study.name, settings)
         except StudyError as error:
             return Refused(study.name, error)
-        image = prepare_image(radiograph.pixels, classifier.card.preprocessing)
+        image, did = _prepared(radiograph, classifier.card)
         for_second = prepare_image(radiograph.pixels, second.card.preprocessing) if second else None
         found = doubts(radiograph)
-        return _Ready(study.name, radiograph.sha256, image, for_second, found, radiograph.warnings, keep(radiograph))
+        warnings = (*radiograph.warnings, *did)
+        return _Ready(study.name, radiograph.sha256, image, for_second, found, warnings, keep(radiograph))
 
     with ThreadPoolExecutor(_READERS) as pool:
         for batch in _batches(_ahead(pool, read, iter(studies), settings.batch_size), settings.batch_size):
             yield from _answer(batch, classifier, explain, second)
+
+
+def _prepared(radiograph: Radiograph, card: Card) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """What a model sees, and what a reader should know of how it came about."""
+    enhancement = card.preprocessing.enhancement
+    plain = prepare_image(radiograph.pixels, replace(card.preprocessing, enhancement="none"))
+    image = ENHANCERS[enhancement](plain)
+    return image, tuple(filter(None, [says_what_it_did(enhancement, plain, image)]))
 
 
 def _ahead(

@@ -17,7 +17,7 @@ MODULES = sorted((ROOT / "lungassist").rglob("*.py"))
 #: stands on top of all.
 FLOORS = (
     {"classes", "errors", "files", "settings"},
-    {"enhance", "imaging", "metrics", "overlay", "preprocess"},
+    {"enhance", "imaging", "metrics", "overlay", "preprocess", "undo_clahe"},
     {"dataset", "device", "explain", "flip_test", "models", "phantom", "phantom_anatomy", "store"},
     {"predict"},
     {"golden"},

@@ -8,7 +8,9 @@ from typing import Any
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.parser import NOTICE
 from lungassist.cli.tables import new_table, output_console, write_json_line
+from lungassist.errors import UsageError
 from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
+from lungassist.evaluation.ensemble_images import SeenThrough
 from lungassist.models.card import Card
 from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import CARD_FILE
@@ -30,12 +32,24 @@ def run(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         weights=arguments.weights,
         make_default=arguments.default,
+        through=_through(arguments),
     )
     if arguments.json:
         write_json_line(_as_json(card, default=arguments.default))
     else:
         _write(card, [Card.read(weights_dir / member.name / CARD_FILE) for member in card.members])
     return 0
+
+
+def _through(arguments: argparse.Namespace) -> SeenThrough | None:
+    if arguments.enhancement == "none":
+        return None
+    if arguments.data is None:
+        raise UsageError(
+            f"--enhancement {arguments.enhancement} needs --data DIR, the folder that the members were trained on: "
+            "they are asked anew about the images that it changes."
+        )
+    return SeenThrough(arguments.enhancement, arguments.data, arguments.metadata, Settings.from_environment())
 
 
 def _undone(entry: Promotion, *, as_json: bool) -> int:
@@ -53,6 +67,7 @@ def _as_json(card: Card, *, default: bool) -> dict[str, Any]:
         "model_version": card.full_version,
         "members": [member.name for member in card.members],
         "weights": [member.weight for member in card.members],
+        "enhancement": card.preprocessing.enhancement,
         "temperature": card.temperature,
         "made_default": default,
         "figures": card.figures,

@@ -16,6 +16,8 @@ COLOUR_MAPS: Final = ("inferno", "viridis", "magma", "jet")
 DEVICES: Final = ("auto", "cpu", "cuda")
 #: `models.decision.ASKED`, likewise.
 QUESTIONS: Final = ("sick", "contagious")
+#: `preprocess.ENHANCEMENTS`, likewise.
+ENHANCEMENTS: Final = ("none", "clahe", "smqt", "wavelet", "laplace", "bands", "undo-clahe")
 #: `dataset.SPLITS`, likewise.
 SPLITS: Final = ("train", "validation", "test")
 
@@ -142,10 +144,12 @@ _ENSEMBLE_MORE: Final = """\
 Members must know the same classes, take images of one size, and have been trained and judged on the same images and
 splits. An ensemble of the same name is replaced and kept, like a promoted model. A member that is trained anew under
 its name does not change the ensemble: the one that was replaced is kept and asked.
+With --enhancement undo-clahe, images that were equalised in tiles (CLAHE) are restored before a member sees them. The
+members are then asked anew about the images of --data that it changes; all else still comes from their tables.
 
 with --json, the ensemble is one line of standard output:
-  model, model_version, members (names), weights, temperature, made_default, figures (by split); with --undo instead
-  model, taken_back, came_back (whether the one that it had replaced did)
+  model, model_version, members (names), weights, enhancement, temperature, made_default, figures (by split); with
+  --undo instead model, taken_back, came_back (whether the one that it had replaced did)
 
 exit status:
   0  done
@@ -310,6 +314,14 @@ def _add_ensemble(p: argparse.ArgumentParser) -> None:
     change.add_argument("--members", nargs="+", metavar="MODEL", help="folders of weights/ (see `models`)")
     change.add_argument("--undo", action="store_true", help="take it back, if nothing was put into weights/ since")
     p.add_argument("--weights", nargs="+", type=float, metavar="W", help="how much each counts (default: all alike)")
+    p.add_argument(
+        "--enhancement",
+        choices=ENHANCEMENTS,
+        default="none",
+        help="that images go through before each member adds its own (default: %(default)s)",
+    )
+    p.add_argument("--data", type=Path, metavar="DIR", help="with --enhancement: what the members were trained on")
+    p.add_argument("--metadata", type=Path, metavar="CSV", help="the CSV that went with it")
     p.add_argument("--default", action="store_true", help="let triage start with it")
     p.add_argument("--json", action="store_true", help="write a JSON object instead of a table")
 

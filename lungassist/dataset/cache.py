@@ -24,6 +24,7 @@ from lungassist.dataset.cache_folder import CacheFolder, Contents, NewImage, Sta
 from lungassist.dataset.fingerprint import perceptual_hash, thumbnail
 from lungassist.dataset.index import DatasetIndex
 from lungassist.dataset.prepared import ImageRows, PreparedImages
+from lungassist.enhance import learnt_by
 from lungassist.errors import CacheError, DatasetError, MissingFileError, StoppedError, StudyError
 from lungassist.imaging.reader import read_bounded, read_radiograph
 from lungassist.preprocess import Preprocessing, prepare_image
@@ -92,6 +93,7 @@ def cache_name(preprocessing: Preprocessing) -> str:
         picture = (slope + rng.normal(0, 0.1, shape)).astype(np.float32)
         probe.update(prepare_image(picture, preprocessing).tobytes())
         probe.update(perceptual_hash(thumbnail(picture)).to_bytes(8, "big"))
+    probe.update(learnt_by(preprocessing.enhancement))  # which may leave all of these as they are
     return f"{preprocessing.size}-{preprocessing.enhancement}-{probe.hexdigest()[:8]}"
 
 

@@ -2,7 +2,7 @@
 
 Its answer is the mean of its members' calibrated log-probabilities (`models.members.pooled`), with a temperature of its
 own. Their tables hold those probabilities for the same images, so that its table, its temperature and its figures
-follow from them.
+follow from them. Where images go through an enhancement first, the members are asked anew about those that it changes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from scipy.special import softmax
 from lungassist.classes import spoken
 from lungassist.dataset import SPLITS
 from lungassist.errors import PredictionsError, UsageError
+from lungassist.evaluation.ensemble_images import SeenThrough, asked_anew
 from lungassist.evaluation.own_point import own_table
 from lungassist.evaluation.predictions import PREFIX, figures_of, predictions_table, write_predictions
 from lungassist.evaluation.tables import COMMON, Predictions
@@ -45,6 +46,7 @@ def make_ensemble(
     name: str,
     weights: Sequence[float] | None = None,
     make_default: bool = False,
+    through: SeenThrough | None = None,
 ) -> Card:
     """Put models of the shelf together under a name of their own, where triage offers them at once.
 
@@ -56,6 +58,7 @@ def make_ensemble(
         name: the ensemble's.
         weights: how much each member counts; all alike by default.
         make_default: let triage start with it.
+        through: an enhancement that images go through before each member adds its own, and the members' images.
 
     Returns:
         The card as it lies on the shelf; triage judges by the highest probability until a point is chosen.
@@ -66,19 +69,34 @@ def make_ensemble(
             classes apart.
         PredictionsError: a member's table is not there, or they are of other images, labels or splits.
         WeightsError: a member is damaged, or the shelf cannot be written to.
+        DatasetError, CacheError: the images cannot be read.
     """
     check_name(name)
     _refuse_taken(weights_dir / name)
     cards = _cards(weights_dir, members)
     counted = _counted(cards, weights or [1.0] * len(cards))
-    table, temperature = _together(
-        [own_table(weights_dir / member) for member in members], shares_of(counted), cards[0].classes
-    )
+    tables = [_sorted(own_table(weights_dir / member)) for member in members]
+    for member, other in zip(members[1:], tables[1:], strict=True):
+        _refuse_other_images(tables[0], other, members[0], member)
+    enhancement, changed = "none", 0
+    if through is not None:
+        enhancement = through.enhancement
+        folders = [(weights_dir / member, card) for member, card in zip(members, cards, strict=True)]
+        tables, changed = asked_anew(through, folders, tables)
+    table, temperature = _together(tables, shares_of(counted), cards[0].classes, members[0])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / name
         folder.mkdir()
         write_predictions(folder / PREDICTIONS_FILE, table)
-        _card(cards, counted, name, table, temperature, folder).write(folder / CARD_FILE)
+        card = _card(cards, counted, name, table, temperature, folder)
+        if enhancement != "none":
+            card = replace(
+                card,
+                preprocessing=replace(card.preprocessing, enhancement=enhancement),
+                weights_sha256=digest_of(counted, enhancement),
+                hyper_parameters={"enhancement": enhancement, "images_changed": changed},
+            )
+        card.write(folder / CARD_FILE)
         record(folder, weights_dir)  # and so they are asked once, before anybody else can
         return promote(folder, weights_dir, name=name, make_default=make_default)
 
@@ -162,18 +180,16 @@ def _counted(cards: Sequence[Card], weights: Sequence[float]) -> tuple[Member, .
 
 
 def _together(
-    tables: Sequence[Predictions], shares: Sequence[float], classes: tuple[str, ...]
+    tables: Sequence[pd.DataFrame], shares: Sequence[float], classes: tuple[str, ...], name: str
 ) -> tuple[pd.DataFrame, float]:
-    """The ensemble's table of predictions, and its temperature."""
-    first = _sorted(tables[0])
-    for other in tables[1:]:
-        _refuse_other_images(first, _sorted(other), tables[0].name, other.name)
+    """The ensemble's table of predictions, and its temperature, from tables of the same images in the same order."""
+    first = tables[0]
     columns = [f"{PREFIX}{label}" for label in classes]
-    logits = pooled(np.stack([_sorted(table)[columns].to_numpy(np.float64) for table in tables]), shares)
+    logits = pooled(np.stack([table[columns].to_numpy(np.float64) for table in tables]), shares)
     validation = (first["split"] == "validation").to_numpy()
     if not validation.any():
         raise PredictionsError(
-            f"The table of {tables[0].name} has no validation images, and the temperature of an ensemble is fitted on "
+            f"The table of {name} has no validation images, and the temperature of an ensemble is fitted on "
             "them. Train the members with a split that has some."
         )
     labels = np.asarray(first["label"].map({label: place for place, label in enumerate(classes)}), np.int64)

@@ -116,7 +116,7 @@ class Card:
                     "members": tuple(map(Member.from_json, values.get("members", ()))),
                 }
             )
-            check_members(card.architecture, card.members, card.weights_sha256)
+            check_members(card.architecture, card.members, card.weights_sha256, card.preprocessing.enhancement)
         except (KeyError, TypeError, ValueError, AttributeError, LungAssistError) as error:
             raise WeightsError(f"{path} is no card of this version of LungAssist: {error}.") from error
         different = len(set(card.classes))

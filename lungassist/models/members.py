@@ -109,13 +109,20 @@ def pooled(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArr
     return np.asarray(np.tensordot(np.asarray(shares), np.log(written), axes=1), np.float64)
 
 
-def digest_of(members: Sequence[Member]) -> str:
-    """SHA-256 of all that an ensemble's answers depend on: it stands on its card in the place of the weights' own."""
-    parts = [{k: v for k, v in asdict(member).items() if k not in ("name", "version")} for member in members]
+def digest_of(members: Sequence[Member], enhancement: str = "none") -> str:
+    """SHA-256 of all that an ensemble's answers depend on: it stands on its card in the place of the weights' own.
+
+    Args:
+        members: the ensemble's.
+        enhancement: that images go through before each member adds its own.
+    """
+    parts: Any = [{k: v for k, v in asdict(member).items() if k not in ("name", "version")} for member in members]
+    if enhancement != "none":
+        parts = {"members": parts, "enhancement": enhancement}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def check_members(architecture: str, members: Sequence[Member], weights_sha256: str) -> None:
+def check_members(architecture: str, members: Sequence[Member], weights_sha256: str, enhancement: str) -> None:
     """Raise ValueError where a card is half an ensemble's, or its members are not those of its hash."""
     if (architecture == ENSEMBLE) != bool(members):
         raise ValueError(f"only an ensemble has members; this is {architecture!r} with {len(members)}")
@@ -125,5 +132,5 @@ def check_members(architecture: str, members: Sequence[Member], weights_sha256: 
         raise ValueError(f"an ensemble needs at least {FEWEST} members; it has {len(members)}")
     if len({member.preprocessing.size for member in members}) > 1:
         raise ValueError("the members of an ensemble take images of one size")
-    if digest_of(members) != weights_sha256:
+    if digest_of(members, enhancement) != weights_sha256:
         raise ValueError("the hash on the card is not that of its members")

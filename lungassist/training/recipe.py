@@ -107,7 +107,8 @@ class Recipe:
         "none",
         "Images",
         "Contrast enhancement before all else. The paper found CLAHE harmful: 73 % with it, over 90 % without. bands "
-        "gives fine and coarse detail the strength that it usually has in the database, whatever a machine did.",
+        "gives fine and coarse detail the strength that it usually has in the database, whatever a machine did; "
+        "undo-clahe takes CLAHE back where an archive applied it.",
         choices=ENHANCEMENTS,
     )
     enhance_changed: bool = _setting(

@@ -58,6 +58,7 @@ _WORDS: Final = {
         "wavelet": "Wavelet",
         "laplace": "Laplace",
         "bands": "Band energies",
+        "undo-clahe": "Undo CLAHE",
     },
     "normalisation": {"radiograph": "Radiograph", "imagenet": "ImageNet"},
     "batch_norm": {"batches": "Of each batch", "held": "Measured once, held"},

@@ -11,11 +11,12 @@ import pytest
 from lungassist import __version__
 from lungassist.cli import main as command_line
 from lungassist.cli.main import main
-from lungassist.cli.parser import COLOUR_MAPS, METHODS, SPLITS, parser
+from lungassist.cli.parser import COLOUR_MAPS, ENHANCEMENTS, METHODS, SPLITS, parser
 from lungassist.dataset import SPLITS as KNOWN_SPLITS
 from lungassist.explain import METHODS as KNOWN_METHODS
 from lungassist.imaging import png_bytes
 from lungassist.overlay import COLOUR_MAPS as KNOWN_COLOUR_MAPS
+from lungassist.preprocess import ENHANCEMENTS as KNOWN_ENHANCEMENTS
 
 from .conftest import ROOT, Command, objects
 
@@ -61,6 +62,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_parser_offers_exactly_what_the_core_knows() -> None:
     assert set(METHODS) == set(KNOWN_METHODS)
+    assert ENHANCEMENTS == KNOWN_ENHANCEMENTS
     assert set(COLOUR_MAPS) == set(KNOWN_COLOUR_MAPS)
     assert SPLITS == KNOWN_SPLITS
 

@@ -93,3 +93,14 @@ def test_tables_of_other_images(shelf: Path, capsys: pytest.CaptureFixture[str])
     save_tiny_model(shelf / "three")
     assert main(["ensemble", "both", "--members", "one", "three"]) == 1
     assert "--split-file" in capsys.readouterr().err
+
+
+def test_an_enhancement_needs_the_images_that_it_changes(
+    shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = ["ensemble", "both", "--members", "one", "two", "--enhancement", "undo-clahe"]
+    assert main(made) == 2
+    assert "needs --data DIR" in capsys.readouterr().err
+    assert main([*made, "--data", str(tmp_path / "none")]) != 0
+    assert str(tmp_path / "none") in capsys.readouterr().err
+    assert not (shelf / "both").exists()

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
 from lungassist.classes import CLASSES
+from lungassist.dataset import index_folder, open_cache
 from lungassist.errors import PredictionsError, UsageError, WeightsError
 from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
+from lungassist.evaluation.ensemble_images import SeenThrough
 from lungassist.evaluation.own_point import propose
-from lungassist.evaluation.predictions import PREFIX, figures_of, write_predictions
+from lungassist.evaluation.predictions import PREFIX, figures_of, predictions_table, write_predictions
 from lungassist.evaluation.tables import read_predictions
 from lungassist.golden import drift_of
+from lungassist.imaging import read_radiograph
 from lungassist.models.card import Card
 from lungassist.models.point_keeping import save_point
 from lungassist.models.promotion import promote, undo_promotion
+from lungassist.models.registry import build
 from lungassist.models.weights import choose_model, load_model, save_model, verify
+from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
-from lungassist.preprocess import Preprocessing
+from lungassist.preprocess import Preprocessing, prepare_image
+from lungassist.settings import Settings
 from tests.evaluation.made import index_of, table_of
-from tests.tiny import save_tiny_model
+from tests.tiny import save_tiny_model, tiny_card
 
 COLUMNS = [f"{PREFIX}{name}" for name in CLASSES]
 
@@ -246,3 +254,82 @@ def test_a_member_without_its_table_or_damaged_is_told(shelf: Path) -> None:
         make_ensemble(shelf, ["one", "two"], name="both")
     assert not (shelf / "both").exists()
     assert Card.read(shelf / "one" / "card.json").name == "one"
+
+
+def alive(architecture: str, seed: int) -> torch.nn.Module:
+    """A network of random weights and batch statistics, which tells images apart."""
+    torch.manual_seed(seed)
+    network = build(architecture, len(CLASSES)).train()
+    with torch.no_grad():
+        for _ in range(10):
+            network(torch.randn(8, 3, 32, 32))
+    return network
+
+
+@pytest.fixture
+def with_images(tmp_path: Path) -> SeenThrough:
+    """Two models whose tables are what they say of the images in a folder, and an enhancement that changes all."""
+    data, shelf, settings = tmp_path / "data", tmp_path / "weights", Settings.from_environment()
+    for kind in CLASSES:
+        (data / kind).mkdir(parents=True)
+        for seed in range(6):
+            (data / kind / f"{kind}-{seed}.png").write_bytes(phantom_png(kind, seed, 64))
+    index = index_folder(data)
+    prepared = open_cache(index, Preprocessing(size=32), settings)
+    table = index.table.assign(split=np.resize(["train", "validation", "test"], len(index.table)))
+    for seed, name in enumerate(("one", "two")):
+        card = tiny_card(name, architecture="resnet18", data={"content_sha256": prepared.content_hash})
+        network = alive(card.architecture, seed)
+        save_model(shelf / name, network.state_dict(), card)
+        said = Classifier.load(shelf / name).predict(np.asarray(prepared.images[:]), None).probabilities
+        if name == "one":  # labels that follow its answers, or the best temperature would make all classes alike
+            likes = np.log(said)
+            table["label"] = np.asarray(CLASSES)[((likes - likes.mean(axis=0)) / likes.std(axis=0)).argmax(axis=1)]
+        made = predictions_table(table[["file", "label", "source", "patient_id", "split"]], said, CLASSES)
+        write_predictions(shelf / name / "predictions.csv", made)
+        save_model(shelf / name, network.state_dict(), card)
+    return SeenThrough("laplace", data, None, settings)
+
+
+def test_images_can_go_through_an_enhancement_first(tmp_path: Path, with_images: SeenThrough) -> None:
+    """The table is then what the ensemble says, too; without it, what it says of images as they came."""
+    shelf, data = tmp_path / "weights", with_images.data
+    plain = make_ensemble(shelf, ["one", "two"], name="plain")
+    card = make_ensemble(shelf, ["one", "two"], name="through", through=with_images)
+    assert card.weights_sha256 != plain.weights_sha256
+    assert card.preprocessing.enhancement == "laplace"
+    assert card.hyper_parameters == {"enhancement": "laplace", "images_changed": 24}
+    assert verify(shelf / "through") == Card.read(shelf / "through" / "card.json")
+    said = {}
+    for name in ("plain", "through"):
+        table = pd.read_csv(shelf / name / "predictions.csv")
+        model = Classifier.load(shelf / name)
+        pixels = [
+            read_radiograph((data / file).read_bytes(), file, with_images.settings).pixels for file in table["file"]
+        ]
+        images = np.stack([prepare_image(each, model.card.preprocessing) for each in pixels])
+        said[name] = model.predict(images, None).probabilities
+        np.testing.assert_allclose(said[name], table[COLUMNS].to_numpy(), atol=2e-4)
+    assert np.abs(said["plain"] - said["through"]).max() > 1e-3
+
+
+def test_what_an_enhancement_leaves_alone_is_taken_from_the_tables(tmp_path: Path, with_images: SeenThrough) -> None:
+    shelf = tmp_path / "weights"
+    plain = make_ensemble(shelf, ["one", "two"], name="plain")
+    card = make_ensemble(shelf, ["one", "two"], name="through", through=replace(with_images, enhancement="undo-clahe"))
+    assert card.hyper_parameters["images_changed"] == 0, "no phantom was equalised"
+    assert card.temperature == plain.temperature
+    tables = [pd.read_csv(shelf / name / "predictions.csv") for name in ("plain", "through")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_the_images_must_be_those_of_the_members(tmp_path: Path, with_images: SeenThrough) -> None:
+    shelf = tmp_path / "weights"
+    file = with_images.data / "Normal" / "Normal-3.png"
+    file.write_bytes(phantom_png("Normal", 99, 64))
+    with pytest.raises(PredictionsError, match="other contents than those that one was trained"):
+        make_ensemble(shelf, ["one", "two"], name="through", through=with_images)
+    file.unlink()
+    with pytest.raises(PredictionsError, match=r"lacks 1 of the 24 images .* Normal/Normal-3.png"):
+        make_ensemble(shelf, ["one", "two"], name="through", through=with_images)
+    assert not (shelf / "through").exists()
