@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
+from typing import Final
 
 import streamlit as st
 
@@ -18,6 +19,9 @@ from lungassist.worklist import Entry, finding_json, outcome_of, percent, senten
 from pages.components.viewer import radiograph_viewer
 from pages.parts import session
 from pages.parts.charts import probability_bars
+
+#: What is said of an enhancement where that is not its name.
+_ENHANCED: Final = {"none": "", "undo-clahe": "CLAHE undone where it is found · "}
 
 
 def show_study(entry: Entry, model: Classifier, method: str, second: Classifier | None = None) -> None:
@@ -72,7 +76,7 @@ def _finding(entry: Entry, outcome: Triaged[None], model: Classifier, method: st
         f"probabilities calibrated on validation (temperature {model.card.temperature:.2f})"
         f"{', mean over image and mirror image' if model.card.flip_test else ''} · "
         # The viewer shows the film as it came; the network saw it so.
-        f"{'' if enhancement == 'none' else f'images enhanced for it ({enhancement}) · '}{METHODS[method]}"
+        f"{_ENHANCED.get(enhancement, f'images enhanced for it ({enhancement}) · ')}{METHODS[method]}"
     )
     if finding.members:
         said = "; ".join(

@@ -65,13 +65,15 @@ def test_a_finding_says_whether_the_mirror_image_was_asked_about_too(app: AppTes
 
 def test_a_finding_says_that_the_image_was_enhanced_for_the_model(app: AppTest, tiny_weights: Path) -> None:
     save_tiny_model(tiny_weights / "even", preprocessing=Preprocessing(size=32, enhancement="bands"))
+    save_tiny_model(tiny_weights / "undone", preprocessing=Preprocessing(size=32, enhancement="undo-clahe"))
     app.run()
     app.button[0].click().run()
-    for name, told in (("tiny", False), ("even", True)):
+    for name, words in (("tiny", ""), ("even", "images enhanced for it (bands)"), ("undone", "CLAHE undone where it is")):
         app.selectbox(key="model").set_value(name).run()
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
-        assert ("images enhanced for it (bands)" in caption) is told
+        for told in ("images enhanced for it (bands)", "CLAHE undone where it is"):
+            assert (told in caption) is (told == words)
 
 
 def test_a_second_reading_flags_what_two_models_disagree_on(app: AppTest, tiny_weights: Path) -> None:
