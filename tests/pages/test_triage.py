@@ -68,7 +68,8 @@ def test_a_finding_says_that_the_image_was_enhanced_for_the_model(app: AppTest, 
     save_tiny_model(tiny_weights / "undone", preprocessing=Preprocessing(size=32, enhancement="undo-clahe"))
     app.run()
     app.button[0].click().run()
-    for name, words in (("tiny", ""), ("even", "images enhanced for it (bands)"), ("undone", "CLAHE undone where it is")):
+    named = {"tiny": "", "even": "images enhanced for it (bands)", "undone": "CLAHE undone where it is"}
+    for name, words in named.items():
         app.selectbox(key="model").set_value(name).run()
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
