@@ -113,10 +113,15 @@ def prepare_image(pixels: NDArray[np.float32], preprocessing: Preprocessing) -> 
     square = (preprocessing.size, preprocessing.size)
     shrinking = pixels.shape[0] >= square[0] and pixels.shape[1] >= square[1]
     resized = cv2.resize(pixels, square, interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR)
-    low, high = np.percentile(resized, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
+    return ENHANCERS[preprocessing.enhancement](stretched(np.asarray(resized, np.float32)))
+
+
+def stretched(grey: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Grey levels `(H, W)` float32 of any range in 8 bits, `CLIPPED_PERCENT` of the pixels clipped at either end."""
+    low, high = np.percentile(grey, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
     span = max(float(high - low), 1e-6, FLATTEST * abs(float(high)), FLATTEST * abs(float(low)))
-    stretched = np.clip((resized - np.float32(low)) * np.float32(255 / span), 0, 255)
-    return ENHANCERS[preprocessing.enhancement](np.rint(stretched).astype(np.uint8))
+    result = np.clip((grey - np.float32(low)) * np.float32(255 / span), 0, 255)
+    return np.asarray(np.rint(result), np.uint8)
 
 
 def to_batch(images: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:

@@ -1,9 +1,10 @@
 """Train the network that undoes CLAHE (`lungassist.undo_clahe`) on the training images of a folder, and write it.
 
-python -m train.undo_clahe --data DIR [--metadata CSV] [--split-file CSV]
+python -m train.undo_clahe --data DIR [--metadata CSV] [--split-file CSV] --out FILE
 
 Images are equalised with limits, tiles and cuts that are drawn; as many are left as they are, or changed otherwise
-(sharper, softer, noisier, cut), so that only equalised ones are taken for that.
+(sharper, softer, noisier, cut), so that only equalised ones are taken for that. The file comes into use where it takes
+the place of `lungassist/undo_clahe.safetensors`; models and ensembles with this enhancement must then be made anew.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -23,12 +24,14 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from lungassist.cli.numbers import at_least_one
 from lungassist.dataset import ImageRows, assign_splits, index_folder, open_cache
 from lungassist.errors import LungAssistError
 from lungassist.evaluation.origin import splits_for
-from lungassist.preprocess import CLIPPED_PERCENT, Preprocessing
+from lungassist.files import write_atomically
+from lungassist.preprocess import Preprocessing, stretched
 from lungassist.settings import Settings
-from lungassist.undo_clahe import WEIGHTS, UndoClahe, with_tables
+from lungassist.undo_clahe import UndoClahe, with_tables
 
 Image = NDArray[np.uint8]
 
@@ -54,7 +57,7 @@ def equalised(image: Image, random: np.random.Generator) -> tuple[Image, Image]:
     changed = cv2.createCLAHE(float(random.uniform(*_LIMITS)), (tiles[0], tiles[1])).apply(image)
     if random.random() < 1 / 3:
         return _cut(np.asarray(changed, np.uint8), image, random)
-    return _stretched(changed), image
+    return stretched(changed.astype(np.float32)), image
 
 
 def otherwise(image: Image, random: np.random.Generator) -> Image:
@@ -62,11 +65,11 @@ def otherwise(image: Image, random: np.random.Generator) -> Image:
     grey = image.astype(np.float32)
     kind = random.random()
     if kind < 1 / 4:
-        return _stretched(grey + random.normal(0, random.uniform(2, 16), grey.shape).astype(np.float32))
+        return stretched(grey + random.normal(0, random.uniform(2, 16), grey.shape).astype(np.float32))
     if kind < 1 / 3:
         return _cut(image, image, random)[0]
     mean = cv2.GaussianBlur(grey, (0, 0), float(np.exp(random.uniform(np.log(1.2), np.log(40)))))
-    return _stretched(mean + float(np.exp(random.uniform(np.log(0.5), np.log(2.5)))) * (grey - mean))
+    return stretched(mean + float(np.exp(random.uniform(np.log(0.5), np.log(2.5)))) * (grey - mean))
 
 
 def _cut(changed: Image, image: Image, random: np.random.Generator) -> tuple[Image, Image]:
@@ -76,14 +79,7 @@ def _cut(changed: Image, image: Image, random: np.random.Generator) -> tuple[Ima
     one, other = (
         cv2.resize(each[up:down, left:right], (side, side), interpolation=cv2.INTER_LINEAR) for each in (changed, image)
     )
-    return _stretched(one), _stretched(other)
-
-
-def _stretched(grey: NDArray[Any]) -> Image:
-    """As `prepare_image` does it."""
-    low, high = np.percentile(grey, (CLIPPED_PERCENT, 100 - CLIPPED_PERCENT))
-    result = np.clip((grey.astype(np.float32) - low) * (255 / max(float(high - low), 1)), 0, 255)
-    return np.asarray(np.rint(result), np.uint8)
+    return stretched(one.astype(np.float32)), stretched(other.astype(np.float32))
 
 
 def _drawn(image: Image, seed: int) -> tuple[Image, Image, bool]:
@@ -144,9 +140,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with CLASS/images/* or CLASS/*")
     parser.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
     parser.add_argument("--split-file", type=Path, help="CSV with file and split, to be used instead of a new split")
-    parser.add_argument("--epochs", type=int, default=10, help="default 10")
+    parser.add_argument("--epochs", type=at_least_one, default=10, help="default 10")
     parser.add_argument("--seed", type=int, default=1, help="default 1")
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="file to write (default: the one in use)")
+    parser.add_argument("--out", type=Path, required=True, help="file to write; the one in use is beside the module")
     arguments = parser.parse_args(argv)
     cv2.setNumThreads(1)  # images are spread over threads already
     try:
@@ -164,7 +160,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{len(chosen)} training images are too few: at least {_BATCH} are needed.\n")
         return 1
     network = train(prepared.images, chosen, arguments.epochs, arguments.seed)
-    save_file({name: _half(tensor) for name, tensor in network.state_dict().items()}, arguments.out)
+    learnt = {name: _half(tensor) for name, tensor in network.state_dict().items()}
+    write_atomically(arguments.out, lambda place: save_file(learnt, place))
     sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB\n")
     return 0
 

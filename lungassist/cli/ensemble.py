@@ -43,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _through(arguments: argparse.Namespace) -> SeenThrough | None:
     if arguments.enhancement == "none":
+        if arguments.data or arguments.metadata:
+            raise UsageError("--data and --metadata go with --enhancement; without it, tables alone are needed.")
         return None
     if arguments.data is None:
         raise UsageError(

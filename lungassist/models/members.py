@@ -112,6 +112,8 @@ def pooled(probabilities: NDArray[np.float64], shares: Sequence[float]) -> NDArr
 def digest_of(members: Sequence[Member], enhancement: str = "none") -> str:
     """SHA-256 of all that an ensemble's answers depend on: it stands on its card in the place of the weights' own.
 
+    What an enhancement does, and what it was taught, belongs to the version of LungAssist.
+
     Args:
         members: the ensemble's.
         enhancement: that images go through before each member adds its own.

@@ -101,6 +101,8 @@ def test_an_enhancement_needs_the_images_that_it_changes(
     made = ["ensemble", "both", "--members", "one", "two", "--enhancement", "undo-clahe"]
     assert main(made) == 2
     assert "needs --data DIR" in capsys.readouterr().err
+    assert main(["ensemble", "both", "--members", "one", "two", "--data", str(tmp_path)]) == 2
+    assert "go with --enhancement" in capsys.readouterr().err
     assert main([*made, "--data", str(tmp_path / "none")]) != 0
     assert str(tmp_path / "none") in capsys.readouterr().err
     assert not (shelf / "both").exists()
