@@ -2,6 +2,7 @@
 
 import re
 import stat
+import threading
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -31,7 +32,7 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 
 
 class Archive:
-    """An open ZIP. It stays open as long as a study of it is alive."""
+    """An open ZIP. It stays open as long as a study of it is alive; several threads may read studies of it."""
 
     def __init__(self, stream: BinaryIO, name: str, settings: Settings) -> None:
         """Read the directory, within bounds.
@@ -43,6 +44,7 @@ class Archive:
         self._name = name
         self._settings = settings
         self._unpacked: dict[int, int] = {}
+        self._counting = threading.Lock()
         try:
             directory = directory_bytes(stream)
             if directory <= settings.max_archive_members * _DIRECTORY_ENTRY:
@@ -77,7 +79,8 @@ class Archive:
         """Unpack one member, counting what really comes out."""
         chunks: list[bytes] = []
         size = 0
-        earlier = sum(size for at, size in self._unpacked.items() if at != info.header_offset)
+        with self._counting:
+            earlier = sum(size for at, size in self._unpacked.items() if at != info.header_offset)
         try:
             with self._zip.open(info) as stream:
                 while chunk := stream.read(_CHUNK):
@@ -90,7 +93,8 @@ class Archive:
                 " checksum. Copy or pack the archive again."
             ) from None
         finally:
-            self._unpacked[info.header_offset] = size
+            with self._counting:
+                self._unpacked[info.header_offset] = size
         return _single_file(b"".join(chunks), name)
 
     def _check_size(self, size: int, earlier: int, info: zipfile.ZipInfo, name: str) -> None:

@@ -23,12 +23,13 @@ def iter_studies(paths: Iterable[str | Path], settings: Settings) -> Iterator[St
     """Yield the studies of files, folders (with their subfolders, sorted) and ZIPs wherever they are.
 
     Every file gets a study, readable or not, except what `is_clutter` names inside folders and ZIPs; a file named
-    directly always gets one. Nothing is raised: what is missing or damaged becomes a failing study. A study is named
-    by its path, beginning with the one that the user gave: `ward/sub/scan.png`, `/data/archive.zip/scan.png`.
+    directly always gets one. A linked folder is followed, and no folder is read twice. Nothing is raised: what is
+    missing or damaged becomes a failing study. A study is named by its path, beginning with the one that the user gave:
+    `ward/sub/scan.png`, `/data/archive.zip/scan.png`.
     """
     for path in map(Path, paths):
         name = path.as_posix()  # as given, so that a result can be traced back to its file
-        if path.is_dir():
+        if _is_folder(path):
             yield from _of_folder(path, name, settings)
         else:
             yield from _of_file(path, name, settings)
@@ -47,7 +48,7 @@ def expand_upload(name: str, data: bytes, settings: Settings) -> Iterator[Study]
 
 def _of_folder(folder: Path, name: str, settings: Settings) -> Iterator[Study]:
     empty = True
-    for study in _walk(folder, name, settings):
+    for study in _walk(folder, name, settings, set()):
         empty = False
         yield study
     if empty:
@@ -55,20 +56,33 @@ def _of_folder(folder: Path, name: str, settings: Settings) -> Iterator[Study]:
         yield Study.failing(name, error)
 
 
-def _walk(folder: Path, name: str, settings: Settings) -> Iterator[Study]:
+def _walk(folder: Path, name: str, settings: Settings, seen: set[tuple[int, int]]) -> Iterator[Study]:
+    """Read a folder and those below it; `seen` holds device and inode of each, since a link may lead back."""
     try:
+        status = folder.stat()
         entries = sorted(folder.iterdir())
     except OSError:
         yield Study.failing(name, _unreadable(name, "folder"))
         return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
     for entry in entries:
         if is_clutter(entry.name):
             continue
         inner = f"{name}/{entry.name}"
-        if not entry.is_dir():
+        if _is_folder(entry):
+            yield from _walk(entry, inner, settings, seen)
+        else:
             yield from _of_file(entry, inner, settings)
-        elif not entry.is_symlink():  # a linked folder may lead back here
-            yield from _walk(entry, inner, settings)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; a path that may not be looked at, or that cannot exist, is left to the reading of files."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _of_file(path: Path, name: str, settings: Settings) -> Iterator[Study]:

@@ -4,6 +4,7 @@ import os
 import struct
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -85,6 +86,43 @@ def test_links_that_lead_back_do_not_go_on_for_ever(tmp_path: Path, settings: Se
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
     assert len(list(iter_studies([tmp_path], settings))) == 1
+
+
+def test_a_linked_folder_is_followed_and_read_once(tmp_path: Path, settings: Settings) -> None:
+    elsewhere, ward = tmp_path / "elsewhere", tmp_path / "ward"
+    elsewhere.mkdir()
+    ward.mkdir()
+    (elsewhere / "a.png").write_bytes(PNG)
+    for name in ("link", "same"):
+        (ward / name).symlink_to(elsewhere, target_is_directory=True)
+    assert names(list(iter_studies([ward], settings))) == [f"{ward.as_posix()}/link/a.png"]
+
+
+def test_a_path_that_cannot_be_looked_at_does_not_stop_the_others(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "z.png").write_bytes(PNG)
+    kind = Path.is_dir
+
+    def is_dir(self: Path) -> bool:
+        if self.name == "locked":  # as without the right to search its folder
+            raise PermissionError(13, "Permission denied")
+        return kind(self)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    long = "a" * 300 + ".png"
+    too_long, locked, good = iter_studies([long, tmp_path], settings)
+    assert [type(failure(study)) for study in (too_long, locked)] == [MissingFileError, MissingFileError]
+    assert good.read_bytes() == PNG
+
+
+def test_two_threads_read_one_zip(settings: Settings) -> None:
+    # A sum over the sizes so far met a member that the other thread had just added: about 1 of 120 failed so.
+    many = replace(settings, max_archive_members=5000, max_archive_bytes=1 << 40)
+    found = list(expand_upload("a.zip", zipped({f"{number}.png": b"x" for number in range(4000)}), many))
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(Study.read_bytes, found)) == {b"x"}
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path, settings: Settings) -> None:
