@@ -11,7 +11,8 @@ from lungassist.imaging.decoding import decoding
 from lungassist.imaging.dicom_display import display
 from lungassist.imaging.dicom_frame import first_frame, number_of_frames
 from lungassist.imaging.dicom_header import read_header
-from lungassist.imaging.dicom_kind import contradictions, doubts_about_kind, refuse_other_kinds
+from lungassist.imaging.dicom_kind import doubts_about_kind, refuse_other_kinds
+from lungassist.imaging.dicom_view import contradictions
 from lungassist.imaging.picture import Picture
 from lungassist.settings import Settings
 

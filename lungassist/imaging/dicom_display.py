@@ -35,7 +35,7 @@ def display(stored: NDArray[Any], header: Dataset) -> Displayed:
         return Displayed(luminance(stored, full), colourfulness(stored, full))
     if header.PhotometricInterpretation == "PALETTE COLOR":
         samples = apply_color_lut(stored, header)
-        full = (1 << int(samples.dtype.itemsize * 8)) - 1
+        full = _full_scale(samples, header)
         return Displayed(luminance(samples, full), colourfulness(samples, full))
     return _grey(stored, header)
 
@@ -44,14 +44,22 @@ def _grey(stored: NDArray[Any], header: Dataset) -> Displayed:
     domain = _domain(header)
     position = _Positions(stored, int(domain[0]), domain.size)
     padding = _padding(domain, header)
-    values = modality_values(domain, header)
+    values, passed_over = modality_values(domain, header)
     curve, warnings = values_of_interest(values, header)
     if curve is None:
         curve = _full_range(values, position.present(), padding)
     shown = 1 - curve if _is_inverted(header) else curve
     # Padding surrounds the picture and belongs to the dark room, whichever way round the greys run.
     table = np.where(padding, 0, shown).astype(np.float32)
-    return Displayed(position.look_up(table), warnings=warnings)
+    return Displayed(position.look_up(table), warnings=(*passed_over, *warnings))
+
+
+def _full_scale(samples: NDArray[Any], header: Dataset) -> int:
+    """What is full intensity of a palette's samples: 8-bit entries may come in 16-bit words (PS3.3 C.7.6.3.1.6)."""
+    bits = int(header.RedPaletteColorLookupTableDescriptor[2])
+    if bits <= 8 and samples.max() <= 255:
+        return 255
+    return (1 << int(samples.dtype.itemsize * 8)) - 1
 
 
 def _domain(header: Dataset) -> NDArray[np.int64]:
@@ -75,7 +83,16 @@ def _padding(domain: NDArray[np.int64], header: Dataset) -> NDArray[np.bool_]:
         return np.zeros(domain.shape, np.bool_)
     limit = header.get("PixelPaddingRangeLimit")
     last = limit if isinstance(limit, int) else first
+    first, last = (_with_sign_of(domain, value, int(header.BitsAllocated)) for value in (first, last))
     return (domain >= min(first, last)) & (domain <= max(first, last))
+
+
+def _with_sign_of(domain: NDArray[np.int64], value: int, allocated: int) -> int:
+    """The same bits as one of the domain's values: some writers give them with the other sign."""
+    for meant in (value, value - (1 << allocated), value + (1 << allocated)):
+        if domain[0] <= meant <= domain[-1]:
+            return meant
+    return value
 
 
 def _is_inverted(header: Dataset) -> bool:

@@ -41,6 +41,7 @@ _DECODER: Final = {
     HTJ2K: "pylibjpeg",
 }
 _BY_GDCM: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
+_LOSSY: Final = frozenset({JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless, JPEG2000, HTJ2K})
 _DEEPEST: Final = 16
 
 
@@ -82,9 +83,26 @@ def _compressed(header: Dataset, name: str, max_pixels: int) -> NDArray[Any]:
     syntax = header.file_meta.TransferSyntaxUID
     frame = _first_encoded(header)
     _check_codestream(frame, header, name, max_pixels)
+    whole = _carries_more_than_bits_stored(frame, header)
     if syntax in _BY_GDCM or (syntax == JPEGExtended12Bit and header.BitsStored > 8):
-        return _as_rgb(decode_with_gdcm(frame, header), header)
-    return pixel_array(header, index=0, decoding_plugin=_DECODER[syntax])
+        bits = int(header.BitsAllocated if whole else header.BitsStored)
+        decoded = _as_rgb(decode_with_gdcm(frame, header, bits), header)
+    else:
+        decoded = pixel_array(header, index=0, decoding_plugin=_DECODER[syntax])
+    return _significant_bits(decoded, header) if whole else decoded
+
+
+def _carries_more_than_bits_stored(frame: bytes, header: Dataset) -> bool:
+    """Whether a frame holds what stands above or below BitsStored too, such as an overlay, as an uncompressed one does.
+
+    That is so where it is as deep as a whole word. A lossy one may merely overshoot BitsStored, unless HighBit says
+    that its values stand elsewhere; and GDCM calls 12-bit JPEG 16 bits deep.
+    """
+    if declared(frame).precision != header.BitsAllocated:
+        return False
+    syntax = header.file_meta.TransferSyntaxUID
+    shifted = int(header.get("HighBit", header.BitsStored - 1)) != header.BitsStored - 1
+    return syntax not in _LOSSY or (shifted and syntax in {JPEG2000, HTJ2K, JPEGLSNearLossless})
 
 
 def _run_lengths(header: Dataset) -> NDArray[Any]:

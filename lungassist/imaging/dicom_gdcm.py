@@ -15,10 +15,15 @@ _CHILD: Final = Path(__file__).with_name("gdcm_child.py")
 _PATIENCE: Final = 60
 
 
-def decode_with_gdcm(frame: bytes, header: Dataset) -> NDArray[Any]:
+def decode_with_gdcm(frame: bytes, header: Dataset, bits: int) -> NDArray[Any]:
     """Decode one frame whose declared size was checked before.
 
     Starting the process costs about as long as decoding a small image; a damaged file would end this one otherwise.
+
+    Args:
+        frame: the encoded bytes.
+        header: of the file.
+        bits: of a sample that are to be kept, from the lowest on; GDCM blanks the others.
 
     Returns:
         `(H, W)` or `(H, W, 3)` integers of the file's signedness.
@@ -28,7 +33,7 @@ def decode_with_gdcm(frame: bytes, header: Dataset) -> NDArray[Any]:
     """
     dtype = pixel_dtype(header).newbyteorder("<")
     shape = (int(header.Rows), int(header.Columns), int(header.SamplesPerPixel))
-    numbers = (*shape, int(header.BitsAllocated), int(header.BitsStored), int(header.PixelRepresentation))
+    numbers = (*shape, int(header.BitsAllocated), bits, int(header.PixelRepresentation))
     names = (str(header.PhotometricInterpretation), str(header.file_meta.TransferSyntaxUID))
     # -I: neither the working folder nor PYTHON* variables choose what is imported.
     command = [sys.executable, "-I", str(_CHILD), *map(str, numbers), *names]

@@ -25,7 +25,11 @@ _ELEMENTS: Final[list[BaseTag | int]] = [
         "SOPClassUID",
         "Modality",
         "BodyPartExamined",
+        "AnatomicRegionSequence",
         "ViewPosition",
+        "ViewCodeSequence",
+        "CodeValue",
+        "PatientOrientation",
         "ImagerPixelSpacing",
         "SamplesPerPixel",
         "PhotometricInterpretation",
@@ -58,6 +62,8 @@ _ELEMENTS: Final[list[BaseTag | int]] = [
         "BluePaletteColorLookupTableData",
         "ExtendedOffsetTable",
         "ExtendedOffsetTableLengths",
+        "FloatPixelData",
+        "DoubleFloatPixelData",
         "PixelData",
     )
 ]
@@ -84,6 +90,8 @@ def read_header(data: bytes, name: str, max_bytes: int) -> Dataset:
             f"{shown(name)}: expected {formats.EXPECTED}; this is {formats.describe(data)}. Export the image itself."
         )
     _settle_transfer_syntax(header)
+    if interpretation := header.get("PhotometricInterpretation"):
+        header.PhotometricInterpretation = str(interpretation).strip().upper()
     return header
 
 

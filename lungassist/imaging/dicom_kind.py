@@ -5,7 +5,7 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from lungassist.errors import NoPixelsError, NotARadiographError
+from lungassist.errors import DamagedImageError, NoPixelsError, NotARadiographError, UnsupportedFormatError
 from lungassist.imaging.wording import shown
 
 #: Projection radiography: computed, digital, its common misspelling, and radiographic imaging (PS3.3 C.7.3.1.1.1).
@@ -22,6 +22,17 @@ _RADIOGRAPHY_CLASSES: Final = (
     "1.2.840.10008.5.1.4.1.1.7.2",
     "1.2.840.10008.5.1.4.1.1.7.3",
     "1.2.840.10008.5.1.4.1.1.7.4",
+)
+_FLOATS: Final = ("FloatPixelData", "DoubleFloatPixelData")
+#: Of type 1 in PS3.3 section C.7.6.3: without them stored bytes are no values.
+_NEEDED: Final = (
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "SamplesPerPixel",
+    "PixelRepresentation",
+    "PhotometricInterpretation",
 )
 _RAW_DIGITAL: Final = "1.2.840.10008.5.1.4.1.1.1.1.1"
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
@@ -49,18 +60,6 @@ _SPOKEN: Final = {
     "RTIMAGE": "a radiotherapy image",
 }
 
-#: Body parts (PS3.16 annex L) that leave no lung in the picture. A list of what is refused, because chest is spelled
-#: in more ways than anyone can list.
-# fmt: off
-_ELSEWHERE: Final = frozenset({
-    "HAND", "WRIST", "FINGER", "THUMB", "FOREARM", "ELBOW", "HUMERUS", "ARM", "UPPERARM", "SHOULDER",
-    "FOOT", "TOE", "ANKLE", "CALCANEUS", "LEG", "TIBIA", "FIBULA", "TIBIAFIBULA", "KNEE", "PATELLA",
-    "FEMUR", "THIGH", "HIP", "PELVIS", "SACRUM", "COCCYX", "LSPINE", "CSPINE", "LSSPINE", "SKULL", "HEAD",
-    "FACE", "JAW", "MANDIBLE", "MAXILLA", "NOSE", "ORBIT", "SINUS", "ZYGOMA", "TEETH", "NECK", "BREAST",
-    "ABDOMEN", "EXTREMITY",
-})
-# fmt: on
-_NOT_FRONTAL: Final = frozenset({"LL", "RL", "LAT", "LATERAL", "LAO", "RAO", "LPO", "RPO", "LLO", "RLO"})
 _CODE: Final = re.compile(r"[A-Z0-9]{1,16}")
 
 
@@ -70,6 +69,8 @@ def refuse_other_kinds(header: Dataset, name: str) -> None:
     Raises:
         NotARadiographError: the modality or storage class says otherwise.
         NoPixelsError: there is no pixel data.
+        UnsupportedFormatError: the pixels are floating-point numbers.
+        DamagedImageError: an element is missing without which pixels mean nothing.
     """
     came = _other_kind(header)
     if came is not None:
@@ -77,10 +78,21 @@ def refuse_other_kinds(header: Dataset, name: str) -> None:
             f"{shown(name)}: expected a radiograph (modality CR, DX or RG, or a secondary capture); this is {came}."
             " Choose the X-ray image of the study."
         )
+    if not header.get("PixelData") and any(keyword in header for keyword in _FLOATS):
+        raise UnsupportedFormatError(
+            f"{shown(name)}: expected pixels that are whole numbers of 8 to 16 bits; these are floating-point numbers."
+            " Export the image as CR, DX or a secondary capture."
+        )
     if not header.get("PixelData"):
         raise NoPixelsError(
             f"{shown(name)}: expected a DICOM image; it holds no pixel data, being an object without image or cut"
             " short. Export the image again."
+        )
+
+    if missing := [keyword for keyword in _NEEDED if header.get(keyword) in (None, "")]:
+        raise DamagedImageError(
+            f"{shown(name)}: expected a DICOM image that says how its pixels are stored; it lacks"
+            f" {' and '.join(missing)}. Have the sending system complete the header."
         )
 
 
@@ -93,18 +105,6 @@ def doubts_about_kind(header: Dataset) -> tuple[str, ...]:
         found.append("The file does not say its modality; it was read as a radiograph.")
     if str(header.get("SOPClassUID") or "") == _RAW_DIGITAL:
         found.append("The image is meant for processing, not for presentation: its contrast may look unusual.")
-    return tuple(found)
-
-
-def contradictions(header: Dataset) -> tuple[str, ...]:
-    """Return sentences on what the header says against a frontal chest radiograph."""
-    found = []
-    part = str(header.get("BodyPartExamined") or "").strip().upper()
-    if part in _ELSEWHERE:
-        found.append(f"The file says that it shows {part}, not the chest.")
-    view = str(header.get("ViewPosition") or "").strip().upper()
-    if view in _NOT_FRONTAL:
-        found.append(f"The file says that its view is {view}; the models know frontal views (PA, AP) only.")
     return tuple(found)
 
 

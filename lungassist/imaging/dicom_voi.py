@@ -12,17 +12,26 @@ from pydicom.multival import MultiValue
 Curve = NDArray[np.float64]
 
 _BAD_WINDOW: Final = "The window stored in the file is not valid; the full range of grey values is shown."
+_BAD_TABLE: Final = "The grey-scale table stored in the file is not valid and was passed over."
+_BAD_RESCALE: Final = "The rescale slope or intercept stored in the file is not valid and was passed over."
 
 
-def modality_values(domain: NDArray[np.int64], header: Dataset) -> Curve:
-    """Apply the modality LUT, else rescale slope and intercept, else nothing (PS3.3 section C.11.1)."""
+def modality_values(domain: NDArray[np.int64], header: Dataset) -> tuple[Curve, tuple[str, ...]]:
+    """Apply the modality LUT, else rescale slope and intercept, else nothing (PS3.3 section C.11.1); and warnings."""
     item = _first(header, "ModalityLUTSequence")
+    found: tuple[str, ...] = ()
     if item is not None:
-        return look_up(domain, item, header)[0]
-    slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
+        entries = _looked_up(domain, item, header)
+        if entries is not None:
+            return entries[0], ()
+        found = (_BAD_TABLE,)
+    try:
+        slope, intercept = _number(header, "RescaleSlope"), _number(header, "RescaleIntercept")
+    except ValueError:
+        return domain.astype(np.float64), (*found, _BAD_RESCALE)
     if slope is None or intercept is None or slope == 0:
-        return domain.astype(np.float64)
-    return np.asarray(domain * slope + intercept, np.float64)
+        return domain.astype(np.float64), found
+    return np.asarray(domain * slope + intercept, np.float64), found
 
 
 def values_of_interest(values: Curve, header: Dataset) -> tuple[Curve | None, tuple[str, ...]]:
@@ -35,16 +44,23 @@ def values_of_interest(values: Curve, header: Dataset) -> tuple[Curve | None, tu
         Values in [0, 1], None where the file has neither; and warnings.
     """
     item = _first(header, "VOILUTSequence")
+    found: tuple[str, ...] = ()
     if item is not None:
-        entries, bits = look_up(np.rint(values), item, header)
-        return np.clip(entries / ((1 << bits) - 1), 0, 1), ()
-    centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
+        looked_up = _looked_up(np.rint(values), item, header)
+        if looked_up is not None:
+            entries, bits = looked_up
+            return np.clip(entries / ((1 << bits) - 1), 0, 1), ()
+        found = (_BAD_TABLE,)
+    try:
+        centre, width = _number(header, "WindowCenter"), _number(header, "WindowWidth")
+    except ValueError:
+        return None, (*found, _BAD_WINDOW)
     if centre is None or width is None:
-        return None, ()
+        return None, found
     function = str(header.get("VOILUTFunction") or "LINEAR").strip().upper()
     if width <= 0 or (width < 1 and function not in {"LINEAR_EXACT", "SIGMOID"}):
-        return None, (_BAD_WINDOW,)
-    return window(values, centre, width, function), ()
+        return None, (*found, _BAD_WINDOW)
+    return window(values, centre, width, function), found
 
 
 def window(values: Curve, centre: float, width: float, function: str) -> Curve:
@@ -70,16 +86,44 @@ def look_up(values: NDArray[Any], item: Dataset, header: Dataset) -> tuple[Curve
     pydicom's own functions are not used: they index in the type of the entries, which wraps an 8-bit table of 4,096
     entries, and subtract a negative first value in the pixels' unsigned type.
 
+    Args:
+        values: every value that may come, ascending or descending.
+
     Returns:
         The entries, and their nominal bits (8 to 16).
+
+    Raises:
+        ValueError: a table that says nothing.
     """
     count, first, bits = (int(number) for number in item.LUTDescriptor)
     count = count % 65536 or 65536
     entries = _entries(item, count, header)
     if not 1 <= bits <= 16 or entries.size == 0:
         raise ValueError("LUT without entries or of impossible depth")
+    first = _first_mapped(first, count, float(values.min()), float(values.max()))
     position = np.clip(values - first, 0, min(count, entries.size) - 1).astype(np.intp)
     return entries[position].astype(np.float64), bits
+
+
+def _first_mapped(first: int, count: int, lowest: float, highest: float) -> int:
+    """Settle the sign of the first value mapped, which has 16 bits and is signed if what it maps is.
+
+    With implicit VR nothing says so, and a reader of the file goes by the stored pixels' sign, which the rescale may
+    have changed (PS3.3 section C.11.2.1.1). Of the readings that are possible, the one is right whose table covers more
+    of the values; as read where that is level.
+    """
+
+    def covered(start: int) -> float:
+        return max(0.0, min(highest, start + count - 1) - max(lowest, start) + 1)
+
+    return max((first, first - 65536, first + 65536), key=covered)
+
+
+def _looked_up(values: NDArray[Any], item: Dataset, header: Dataset) -> tuple[Curve, int] | None:
+    try:
+        return look_up(values, item, header)
+    except (TypeError, ValueError):
+        return None
 
 
 def _entries(item: Dataset, count: int, header: Dataset) -> NDArray[np.int64]:
@@ -101,8 +145,15 @@ def _first(header: Dataset, keyword: str) -> Dataset | None:
 
 
 def _number(header: Dataset, keyword: str) -> float | None:
-    """The first number of an element, None where it is absent, empty or not finite."""
-    value = header.get(keyword)
+    """The first number of an element, None where it is absent, empty or not finite.
+
+    Raises:
+        ValueError: it is no number, such as one with a decimal comma, which might part thousands too.
+    """
+    try:
+        value = header.get(keyword)
+    except TypeError as error:
+        raise ValueError(keyword) from error
     if isinstance(value, (MultiValue, list, tuple)):
         value = value[0] if len(value) else None
     if value is None or value == "":

@@ -7,12 +7,14 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from dicom_files import SECRETS, data_set, dicom, file_of
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from test_raster import png_header, saved
 
@@ -169,18 +171,54 @@ def test_what_the_header_says_becomes_a_warning(read: Read, ramp: Ramp, elements
     assert words in " ".join(read(dicom(ramp, **elements)).warnings)
 
 
+def code(value: str) -> list[Dataset]:
+    """A code sequence of one item."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", SECRETS[0]
+    return [item]
+
+
 @pytest.mark.parametrize(
-    ("elements", "words"), [({"BodyPartExamined": "HAND"}, "HAND"), ({"ViewPosition": "LL"}, "frontal")]
+    ("elements", "words"),
+    [
+        ({"BodyPartExamined": "HAND"}, "HAND"),
+        ({"BodyPartExamined": "LHAND"}, "HAND"),
+        ({"BodyPartExamined": "KNEES"}, "KNEE"),
+        ({"BodyPartExamined": "LOWER EXTREMITY"}, "EXTREMITY"),
+        ({"AnatomicRegionSequence": code("56459004")}, "the foot"),
+        ({"AnatomicRegionSequence": code("T-D9700")}, "the foot"),
+        ({"ViewPosition": "LL"}, "frontal"),
+        ({"ViewPosition": "LEFT LATERAL"}, "frontal"),
+        ({"ViewCodeSequence": code("399067008")}, "lateral"),
+        ({"ViewCodeSequence": code("R-10220")}, "oblique"),
+        ({"PatientOrientation": ["H", "L"]}, "on its side"),
+        ({"PatientOrientation": ["R", "H"]}, "on its head"),
+        ({"PatientOrientation": ["A", "F"]}, "from the side"),
+    ],
 )
 def test_a_header_that_says_it_is_no_frontal_chest_makes_the_image_doubtful(
-    read: Read, ramp: Ramp, elements: dict[str, str], words: str
+    read: Read, ramp: Ramp, elements: dict[str, Any], words: str
 ) -> None:
     assert words in doubts(read(dicom(ramp, **elements)))[0]
 
 
+@pytest.mark.parametrize("keyword", ["BitsStored", "PixelRepresentation", "PhotometricInterpretation", "Rows"])
+def test_a_header_that_lacks_what_pixels_need_names_it(read: Read, ramp: Ramp, keyword: str) -> None:
+    with pytest.raises(DamagedImageError, match=f"it lacks {keyword}. Have the sending system"):
+        read(dicom(ramp, **{keyword: None}))
+
+
+def test_pixels_that_are_floating_point_numbers(read: Read, ramp: Ramp) -> None:
+    ds = data_set(None, FloatPixelData=ramp.astype("<f4").tobytes())
+    with pytest.raises(UnsupportedFormatError, match="floating-point"):
+        read(file_of(ds))
+
+
 def test_a_chest_from_the_front_gives_no_warning(read: Read, ramp: Ramp) -> None:
-    for part in ("CHEST", "THORAX", "PORT CHEST", ""):
-        found = read(dicom(ramp, BodyPartExamined=part, ViewPosition="PA", PixelSpacing=[0.2, 0.3]))
+    said: dict[str, Any] = {"PatientOrientation": ["L", "F"], "PixelSpacing": [0.2, 0.3]}
+    said |= {"AnatomicRegionSequence": code("816094009"), "ViewCodeSequence": code("272479007")}
+    for part in ("CHEST", "THORAX", "PORT CHEST", "CHEST AND ABDOMEN", "RIBS", ""):
+        found = read(dicom(ramp, BodyPartExamined=part, ViewPosition="PA", **said))
         assert found.warnings == found.contradictions == ()
         assert (found.view_position, found.pixel_spacing_mm) == ("PA", (0.2, 0.3))
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from dicom_files import data_set, dicom, file_of, lut
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_windowing
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lungassist.imaging import Radiograph
 
@@ -132,6 +134,60 @@ def test_voi_lut_with_a_negative_first_value(read: Read) -> None:
     assert shown == [0, round(100 / 255, 4), round(200 / 255, 4), 1]
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    ("dtype", "stored", "bits", "intercept", "first"),
+    [
+        (np.uint16, [0, 1000, 2000, 4095], 12, -1024, -1024),
+        (np.int16, [8000, 9000, 10000, 12095], 16, 32768, 40768),
+        (np.uint16, [1000, 2000, 3000, 5095], 16, 0, 1000),
+        (np.int16, [-2048, -1048, -48, 2047], 12, 0, -2048),
+    ],
+)
+def test_the_first_value_of_a_voi_lut_has_the_sign_of_the_rescaled_values(
+    read: Read, syntax: UID, dtype: type, stored: list[int], bits: int, intercept: int, first: int
+) -> None:
+    # With implicit VR a reader goes by the stored pixels' sign: pydicom gives 64512 for -1024, and all is black.
+    item = lut(list(range(4096)), first=first, bits=12)
+    elements = {"RescaleSlope": 1, "RescaleIntercept": intercept, "VOILUTSequence": [item]}
+    found = read(dicom(np.array([stored], dtype), bits, syntax, **elements)).pixels[0]
+    np.testing.assert_allclose(found, np.array([0, 1000, 2000, 4095]) / 4095, atol=1e-6)
+
+
+def with_text(ds: Dataset, keyword: str, text: str) -> bytes:
+    """A file whose element holds `text`, which pydicom would refuse to write."""
+    setattr(ds, keyword, "1" * len(text))
+    tag = ds[keyword].tag
+    head = tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little") + b"DS"
+    length = (len(text) + len(text) % 2).to_bytes(2, "little")
+    data = file_of(ds)
+    at = data.index(head + length) + 8
+    return data[:at] + text.encode() + data[at + len(text) :]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "other", "word"),
+    [
+        ("WindowCenter", {"WindowWidth": 1000}, "window"),
+        ("RescaleSlope", {"RescaleIntercept": 0}, "rescale"),
+    ],
+)
+def test_a_number_with_a_decimal_comma_is_passed_over_with_a_warning(
+    read: Read, keyword: str, other: dict[str, int], word: str
+) -> None:
+    found = read(with_text(data_set(FOUR, 12, **other), keyword, "600,5"))
+    np.testing.assert_allclose(found.pixels.ravel(), [0, 0.25, 0.5, 1], atol=1e-6)
+    assert word in found.warnings[0]
+
+
+def test_a_table_that_says_nothing_is_passed_over_for_the_window(read: Read) -> None:
+    item = lut([0, 51, 255], first=100, bits=0)
+    window = {"WindowCenter": 2000, "WindowWidth": 4000, "VOILUTFunction": "LINEAR_EXACT"}
+    found = read(dicom(FOUR, 12, VOILUTSequence=[item], ModalityLUTSequence=[item], **window))
+    np.testing.assert_allclose(found.pixels.ravel(), [0, 0.25, 0.5, 1], atol=1e-6)
+    assert all("table" in warning for warning in found.warnings)
+
+
 def test_modality_lut_comes_before_everything(read: Read) -> None:
     item = lut([1000, 500, 0], first=10, bits=16)
     assert row(read, [10, 11, 12], ModalityLUTSequence=[item]) == [1, 0.5, 0]
@@ -146,6 +202,16 @@ def test_padding_is_left_out_of_the_range_and_shown_black(read: Read) -> None:
 def test_padding_as_a_range(read: Read) -> None:
     padding = {"PixelPaddingValue": 4000, "PixelPaddingRangeLimit": 4095}
     assert row(read, [4050, 100, 600, 1100], **padding) == [0, 0, 0.5, 1]
+
+
+def test_padding_that_was_written_with_the_other_sign(read: Read) -> None:
+    def shown(stored: list[int], dtype: type, vr: str, value: int) -> list[float]:
+        ds = data_set(np.array([stored], dtype), 16)
+        ds.add_new("PixelPaddingValue", vr, value)
+        return [round(float(each), 4) for each in read(file_of(ds)).pixels[0]]
+
+    assert shown([-2000, 100, 600, 1100], np.int16, "US", 63536) == [0, 0, 0.5, 1]
+    assert shown([63536, 100, 600, 1100], np.uint16, "SS", -2000) == [0, 0, 0.5, 1]
 
 
 def test_padding_that_is_the_whole_picture_does_no_harm(read: Read) -> None:
@@ -170,6 +236,21 @@ def test_ybr_full_422_is_expanded(read: Read) -> None:
     elements = {"PhotometricInterpretation": "YBR_FULL_422", "SamplesPerPixel": 3, "Columns": 4}
     found = read(dicom(stored, 8, PlanarConfiguration=0, **elements))
     np.testing.assert_allclose(found.pixels[0] * 255, [10, 200, 30, 90], atol=1)
+
+
+def test_a_palette_of_8_bits_in_words(read: Read) -> None:
+    ds = data_set(np.array([[0, 1, 2]], np.uint8), 8, PhotometricInterpretation="PALETTE COLOR")
+    entries = np.zeros(256, "<u2")
+    entries[:3] = 0, 128, 255
+    for colour in ("Red", "Green", "Blue"):
+        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, 8])
+        setattr(ds, f"{colour}PaletteColorLookupTableData", entries.tobytes())
+    np.testing.assert_allclose(read(file_of(ds)).pixels[0], [0, 128 / 255, 1], atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")
+def test_the_interpretation_may_be_in_small_letters(read: Read) -> None:
+    assert row(read, [100, 1100], PhotometricInterpretation="monochrome1 ") == [1, 0]
 
 
 def test_palette_colour(read: Read) -> None:

@@ -3,12 +3,14 @@
 import struct
 import tracemalloc
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from dicom_files import ENCODERS, bare, by_pillow, data_set, dicom, file_of
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
     MPEG2MPML,
@@ -28,6 +30,7 @@ from lungassist.settings import Settings
 
 Read = Callable[..., Radiograph]
 Ramp = NDArray[np.uint16]
+LOSSLESS = [syntax for syntax in ENCODERS if syntax != JPEGExtended12Bit]
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian])
@@ -35,7 +38,7 @@ def test_native_encodings(read: Read, ramp: Ramp, syntax: UID) -> None:
     np.testing.assert_array_equal(read(dicom(ramp, syntax=syntax)).pixels, read(dicom(ramp)).pixels)
 
 
-@pytest.mark.parametrize("syntax", [s for s in ENCODERS if s != JPEGExtended12Bit], ids=lambda s: s.name)
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda s: s.name)
 @pytest.mark.parametrize("bits", [8, 12, 16])
 def test_lossless_encodings(read: Read, ramp: Ramp, syntax: UID, bits: int, tmp_path: Path) -> None:
     stored = {8: (ramp >> 4).astype(np.uint8), 12: ramp, 16: ramp << 4}[bits]
@@ -50,6 +53,21 @@ def test_signed_values_survive_compression(read: Read, ramp: Ramp, syntax: UID, 
     stored = ramp.astype(np.int16) - 2048
     packed = ENCODERS[syntax](data_set(stored), tmp_path)
     np.testing.assert_array_equal(read(packed).pixels, read(dicom(stored)).pixels)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: syntax.name)
+def test_what_stands_above_or_below_the_value_in_a_compressed_word(
+    read: Read, ramp: Ramp, tmp_path: Path, syntax: UID
+) -> None:
+    def compressed(words: Ramp, high_bit: int) -> bytes:
+        ds = dcmread(BytesIO(ENCODERS[syntax](data_set(words, 16), tmp_path)))
+        ds.BitsStored, ds.HighBit = 12, high_bit
+        return file_of(ds)
+
+    expected = read(dicom(ramp)).pixels
+    overlay = np.random.default_rng(1).integers(0, 2, ramp.shape).astype(np.uint16) << 15
+    np.testing.assert_array_equal(read(compressed(ramp | overlay, 11)).pixels, expected)
+    np.testing.assert_array_equal(read(compressed(ramp << 4 | 0xF, 15)).pixels, expected)
 
 
 def test_jpeg_baseline(read: Read, ramp: Ramp, tmp_path: Path) -> None:
