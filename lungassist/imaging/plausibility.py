@@ -2,7 +2,8 @@
 
 A classifier answers for a holiday picture as it does for a lung. These checks cost about a millisecond and are set so
 that they stay silent on real studies: every threshold lies well outside what 9,970 images of the COVID-19 Radiography
-Database show (the figures stand beside it). They cannot tell a chest from a skilfully chosen other X-ray.
+Database show (the figures stand beside it). They cannot tell a chest from a skilfully chosen other X-ray. Whether a
+chest is upright and no negative is learnt (`way_round`).
 """
 
 from typing import Final
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lungassist.imaging.radiograph import Radiograph
+from lungassist.imaging.way_round import WAYS, WayRound, way_round
 
 #: About this many samples per side are looked at: anatomy is coarse, and large images must not cost more.
 _SAMPLES: Final = 128
@@ -30,25 +32,39 @@ _TWO_TONE: Final = 0.08
 _FEW_LEVELS: Final = 16
 #: Mean second difference over the range. Real images have 0.004 and more; a gradient has only its rounding.
 _SMOOTH: Final = 0.002
-#: Correlation with `_CHEST`. Real images have -0.2 and more but for two, which are negatives indeed; of images turned
-#: to negatives 93 in 100 are below.
-_INVERTED: Final = -0.3
-#: Part of the range below which a border counts as black and is left out before `_CHEST` is laid over.
-_BORDER: Final = 0.06
-_CELLS: Final = 16
+#: How a picture is put upright that was turned so many quarters anticlockwise.
+_PUT_UPRIGHT: Final = {
+    1: "to lie on its side: turn it a quarter clockwise",
+    2: "to stand on its head: turn it by half",
+    3: "to lie on its side: turn it a quarter anticlockwise",
+}
 
 
 def doubts(radiograph: Radiograph) -> tuple[str, ...]:
     """Say in full sentences why an image does not look like a frontal chest radiograph; empty if it does."""
     found = [*radiograph.contradictions, *_doubts_about_frame(radiograph)]
+    grey = _sample(radiograph)
+    if grey is None:
+        found.append("The image is blank: almost all of it has the same grey.")
+    else:
+        found += _doubts_about_greys(grey)
+    return tuple(found)
+
+
+def way_of(radiograph: Radiograph) -> WayRound:
+    """Whether a chest is upright and no negative, whatever else is to be doubted."""
+    grey = _sample(radiograph)
+    return WAYS[0] if grey is None else way_round(grey)
+
+
+def _sample(radiograph: Radiograph) -> NDArray[np.float32] | None:
+    """Samples `(h, w)` of which the 2nd percentile is 0 and the 98th is 1; None of a blank image."""
     rows, columns = radiograph.shape
     sample = radiograph.pixels[:: max(1, rows // _SAMPLES), :: max(1, columns // _SAMPLES)]
     lowest, highest = (float(value) for value in np.percentile(sample, (2, 98)))
     if highest - lowest < _BLANK:
-        found.append("The image is blank: almost all of it has the same grey.")
-    else:
-        found += _doubts_about_greys(np.clip((sample - lowest) / (highest - lowest), 0, 1))
-    return tuple(found)
+        return None
+    return np.asarray(np.clip((sample - lowest) / (highest - lowest), 0, 1), np.float32)
 
 
 def _doubts_about_frame(radiograph: Radiograph) -> list[str]:
@@ -78,9 +94,15 @@ def _doubts_about_greys(grey: NDArray[np.float32]) -> list[str]:
             "The image is noise or small print: neighbouring points have little in common.",
         ),
         (_roughness(grey) < _SMOOTH, "The image has no detail: its grey changes evenly, as in a gradient or a blur."),
-        (_likeness_to_chest(grey) < _INVERTED, "The image seems to be a negative: the lungs should be dark."),
     )
-    return [sentence for failed, sentence in checks if failed][:1]
+    return [sentence for failed, sentence in checks if failed][:1] or _doubts_about_way_round(grey)
+
+
+def _doubts_about_way_round(grey: NDArray[np.float32]) -> list[str]:
+    """Asked last: of what is no chest it says nothing that means something."""
+    way = way_round(grey)
+    found = ["The image seems to be a negative: the lungs should be dark."] if way.is_negative else []
+    return found + ([f"The picture seems {_PUT_UPRIGHT[way.quarters]}."] if way.quarters else [])
 
 
 def _between(grey: NDArray[np.float32]) -> float:
@@ -106,40 +128,3 @@ def _roughness(grey: NDArray[np.float32]) -> float:
     down = np.abs(np.diff(grey, 2, axis=0)).mean()
     across = np.abs(np.diff(grey, 2, axis=1)).mean()
     return float(down + across) / 2
-
-
-def _likeness_to_chest(grey: NDArray[np.float32]) -> float:
-    """Return the correlation with `_CHEST` in [-1, 1], black borders aside; 0 where too little is left."""
-    rows = np.flatnonzero((grey > _BORDER).mean(axis=1) > 0.05)
-    columns = np.flatnonzero((grey > _BORDER).mean(axis=0) > 0.05)
-    if rows.size < 2 * _CELLS or columns.size < 2 * _CELLS:
-        return 0.0
-    inside = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    cells = _cell_means(inside)[_INNER]
-    spread = float(cells.std()) * float(_CHEST.std())
-    return float(np.mean((cells - cells.mean()) * (_CHEST - _CHEST.mean()))) / max(spread, 1e-12)
-
-
-def _cell_means(grey: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Average over a grid of 16 x 16 cells."""
-    rows, columns = (np.linspace(0, side, _CELLS, endpoint=False).astype(int) for side in grey.shape)
-    sums = np.add.reduceat(np.add.reduceat(grey, rows, axis=0, dtype=np.float64), columns, axis=1)
-    heights, widths = (np.diff([*starts, side]) for starts, side in zip((rows, columns), grey.shape, strict=True))
-    return np.asarray(sums / np.outer(heights, widths), np.float64)
-
-
-def _chest() -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Draw the coarsest chest by hand: two dark ovals, a bright column between them, a bright base.
-
-    Returns:
-        The inner cells that are compared `(16, 16)`, and the values there.
-    """
-    axis = np.linspace(0, 1, _CELLS)
-    across, down = axis[None, :], axis[:, None]
-    ovals = sum(np.exp(-(((across - x) / 0.13) ** 2) - ((down - 0.45) / 0.27) ** 2) for x in (0.29, 0.71))
-    values = 0.8 * np.exp(-(((across - 0.5) / 0.1) ** 2)) + 0.7 * (down > 0.85) - ovals
-    inner = (np.abs(across - 0.5) < 0.38) & (np.abs(down - 0.5) < 0.38)
-    return inner, np.asarray(values[inner], np.float64)
-
-
-_INNER, _CHEST = _chest()
