@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.parser import NOTICE
 from lungassist.cli.tables import new_table, output_console, write_json_line
-from lungassist.errors import UsageError
+from lungassist.errors import UsageError, WeightsError
 from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
 from lungassist.evaluation.ensemble_images import SeenThrough
 from lungassist.models.card import Card
 from lungassist.models.promotion_journal import Promotion
-from lungassist.models.weights import CARD_FILE
+from lungassist.models.weights import CARD_FILE, choose_model
 from lungassist.settings import Settings
 
 
@@ -34,11 +35,20 @@ def run(arguments: argparse.Namespace) -> int:
         make_default=arguments.default,
         through=_through(arguments),
     )
+    first = _is_first(weights_dir, card.name)
     if arguments.json:
-        write_json_line(_as_json(card, default=arguments.default))
+        write_json_line(_as_json(card, default=first))
     else:
-        _write(card, [Card.read(weights_dir / member.name / CARD_FILE) for member in card.members])
+        _write(card, [Card.read(weights_dir / member.name / CARD_FILE) for member in card.members], first=first)
     return 0
+
+
+def _is_first(weights_dir: Path, name: str) -> bool:
+    """Whether the shelf's default is this one now: asked for, from before, or for want of a file that names another."""
+    try:
+        return choose_model(weights_dir, None) == name
+    except WeightsError:
+        return False
 
 
 def _through(arguments: argparse.Namespace) -> SeenThrough | None:
@@ -76,7 +86,7 @@ def _as_json(card: Card, *, default: bool) -> dict[str, Any]:
     }
 
 
-def _write(card: Card, members: list[Card]) -> None:
+def _write(card: Card, members: list[Card], *, first: bool) -> None:
     numbers = ("Validation accuracy", "Test accuracy", "COVID as Normal", "VP as Normal", "ECE")
     table = new_table("Model", *numbers, numbers=numbers)
     for each in (card, *members):
@@ -90,12 +100,12 @@ def _write(card: Card, members: list[Card]) -> None:
             _shown(called.get(VIRAL_PNEUMONIA)),
             _shown(test.get("expected_calibration_error"), ".3f"),
         )
+    names, start = ", ".join(member.name for member in card.members), " Triage starts with it." if first else ""
     console = output_console()
     console.print(table)
     console.print(
-        f"{card.name} {card.full_version} asks {', '.join(member.name for member in card.members)} together; keep them "
-        f"in weights/. It judges by the {card.operating_point.words}: python -m lungassist operating-point "
-        f"{card.name} chooses another point.",
+        f"{card.name} {card.full_version} asks {names} together; keep them in weights/.{start} It judges by the "
+        f"{card.operating_point.words}: python -m lungassist operating-point {card.name} chooses another point.",
         soft_wrap=True,
         markup=False,
     )

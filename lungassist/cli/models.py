@@ -53,10 +53,10 @@ class Listed:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the models; returns 1 if one is broken or there is none, else 0."""
+    """List the models; returns 1 if one is broken, there is none, or none that triage could start with, else 0."""
     settings = Settings.from_environment()
     entries = read_shelf(settings.weights_dir)
-    default = _default(settings)
+    default, lack = _default(settings)
     models = [_listed(entry, default, answers=arguments.check) for entry in entries]
     if not models:
         sys.stderr.write(f"There is no model in {settings.weights_dir}. Train one with python -m train.finetune.\n")
@@ -65,14 +65,17 @@ def run(arguments: argparse.Namespace) -> int:
             write_json_line(asdict(model))
     else:
         _write_table(models)
-    return 0 if models and all(model.verified for model in models) else 1
+    if models and lack:
+        sys.stderr.write(f"{' '.join(lack.split())}\n")
+    return 0 if models and not lack and all(model.verified for model in models) else 1
 
 
-def _default(settings: Settings) -> str | None:
+def _default(settings: Settings) -> tuple[str | None, str]:
+    """The model that triage starts with, or None and why there is none."""
     try:
-        return choose_model(settings.weights_dir, settings.default_model)
-    except LungAssistError:
-        return None
+        return choose_model(settings.weights_dir, settings.default_model), ""
+    except LungAssistError as error:
+        return None, str(error)
 
 
 def _listed(entry: ShelfEntry, default: str | None, *, answers: bool) -> Listed:

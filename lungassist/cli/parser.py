@@ -62,7 +62,7 @@ with --json, each model is one line of standard output:
 
 exit status:
   0  every model is usable
-  1  at least one is broken, or there is none
+  1  at least one is broken, there is none, or that which LUNGASSIST_MODEL or weights/DEFAULT names is not there
 """
 
 JOB_ACTIONS: Final = ("list", "show", "cancel", "resume", "delete", "log")
@@ -148,8 +148,9 @@ With --enhancement undo-clahe, images that were equalised in tiles (CLAHE) are r
 members are then asked anew about the images of --data that it changes; all else still comes from their tables.
 
 with --json, the ensemble is one line of standard output:
-  model, model_version, members (names), weights, enhancement, temperature, made_default, figures (by split); with
-  --undo instead model, taken_back, came_back (whether the one that it had replaced did)
+  model, model_version, members (names), weights, enhancement, temperature, made_default (whether the shelf's default
+  is this one now, asked for or not), figures (by split); with --undo instead model, taken_back, came_back (whether
+  the one that it had replaced did)
 
 exit status:
   0  done

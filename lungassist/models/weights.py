@@ -33,6 +33,8 @@ RECORDS: Final = "records"
 PREVIOUS: Final = ".previous"
 #: Beside the models' folders: the name of the one that triage starts with.
 DEFAULT_FILE: Final = "DEFAULT"
+#: Ends what is said of a default that cannot be used.
+_NAME_ANOTHER: Final = "Or name another with --model or LUNGASSIST_MODEL."
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,12 @@ def _is(member: Member, place: Path) -> bool:
 def choose_model(weights_dir: Path, wanted: str | None) -> str:
     """The model to use: the one wanted, else the one that the file `DEFAULT` names, else the first usable.
 
+    A default that cannot be used is never replaced by another model: where a point was chosen for it and readers know
+    it, another one would answer otherwise without a word.
+
     Raises:
         UsageError: there is no folder of the wanted name.
-        WeightsError: there is no usable model at all.
+        WeightsError: there is no usable model at all, or `DEFAULT` is there and names none.
     """
     entries = read_shelf(weights_dir)
     names = [entry.name for entry in entries]
@@ -154,7 +159,7 @@ def choose_model(weights_dir: Path, wanted: str | None) -> str:
         if wanted not in names:
             raise UsageError(f"There is no model {wanted!r} in {weights_dir}. There: {', '.join(names) or 'none'}.")
         return wanted
-    usable = [entry for entry in entries if entry.card is not None]
+    usable = [entry.name for entry in entries if entry.card is not None]
     if not usable:
         reasons = "; ".join(str(entry.problem) for entry in entries)
         raise WeightsError(
@@ -162,14 +167,39 @@ def choose_model(weights_dir: Path, wanted: str | None) -> str:
             "Restore the bundled one, or train one with python -m train.finetune."
         )
     named = _named_default(weights_dir)
-    return next((entry.name for entry in usable if entry.name == named), usable[0].name)
+    if named is None:
+        return usable[0]
+    if named not in usable:
+        there = f"There is no such model; there: {', '.join(usable)}."
+        problem = next((entry.problem for entry in entries if entry.name == named), None)
+        raise WeightsError(
+            f"{weights_dir / DEFAULT_FILE} says that {_quoted(named)} is the model to start with. {problem or there} "
+            f"{_NAME_ANOTHER}"
+        )
+    return named
 
 
 def _named_default(weights_dir: Path) -> str | None:
+    """What the file `DEFAULT` says; None where there is no such file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    path = weights_dir / DEFAULT_FILE
     try:
-        return (weights_dir / DEFAULT_FILE).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return None  # no wish was recorded, or nobody can read it: any usable model is better than none
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        if isinstance(error, FileNotFoundError) and not path.is_symlink():
+            return None  # no wish was recorded
+        raise WeightsError(
+            f"{path}, which names the model to start with, cannot be read as text ({error}). Write a model's name "
+            f"into it. {_NAME_ANOTHER}"
+        ) from error
+
+
+def _quoted(name: str) -> str:
+    """For a sentence: a file that was overwritten may hold anything."""
+    return repr(name if len(name) <= 64 else name[:63] + "…")
 
 
 def verify(folder: Path, shelf: Path | None = None) -> Card:

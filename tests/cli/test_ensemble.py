@@ -62,6 +62,19 @@ def test_people_read_it_beside_its_members(shelf: Path, capsys: pytest.CaptureFi
     assert "asks one, two together; keep them in weights/" in shown
 
 
+def test_it_says_that_triage_starts_with_it_asked_for_or_not(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no file names a default, the first of the shelf is; `both` comes before `one`, `zwei` after."""
+    made = []
+    for name in ("zwei", "both"):
+        assert main(["ensemble", name, "--members", "one", "two", "--json"]) == 0
+        made.append(objects(capsys.readouterr().out)[0]["made_default"])
+    assert made == [False, True]
+    (shelf / "DEFAULT").write_text("zwei\n")
+    for name, said in (("both", False), ("zwei", True)):
+        assert main(["ensemble", name, "--members", "one", "two"]) == 0
+        assert ("Triage starts with it." in capsys.readouterr().out) == said
+
+
 def test_it_is_taken_back(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ensemble", "both", "--members", "one", "two"]) == 0
     capsys.readouterr()

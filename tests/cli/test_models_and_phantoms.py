@@ -53,6 +53,24 @@ def test_broken_models_are_listed_with_their_problem(broken_shelf: Path, capsys:
     assert "card" in models["strange"]["problem"]
 
 
+def test_a_default_that_is_not_there_is_said_and_none_is_taken_for_it(
+    own_shelf: Path, studies: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_shelf / "DEFAULT").write_text("gone\n")
+    assert main(["models", "--json"]) == 1
+    shown = capsys.readouterr()
+    (model,) = objects(shown.out)
+    assert (model["name"], model["verified"], model["default"]) == ("tiny", True, False)
+    assert "'gone'" in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert main(["triage", str(studies / "a.png"), "--json"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "'gone' is the model to start with" in shown.err
+    monkeypatch.setenv("LUNGASSIST_MODEL", "tiny")
+    assert main(["models"]) == main(["triage", str(studies / "a.png"), "--json"]) == 0
+
+
 def test_the_table_shows_figures_and_problems(broken_shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 1
     shown = capsys.readouterr().out

@@ -182,6 +182,24 @@ def test_the_model_that_is_wanted_else_the_default_else_the_first(folder: Path) 
         choose_model(shelf, "other")
 
 
+@pytest.mark.parametrize("named", [b"gone\n", b"", b" \n", b"\xff\xfe", b"a_broken", b"x" * 1000, None])
+def test_a_default_that_cannot_be_used_is_not_replaced_by_another_model(folder: Path, named: bytes | None) -> None:
+    """Readers know the default, and a point was chosen for it: another one must not answer in its name."""
+    shelf = folder.parent
+    broken = Path(shutil.copytree(folder, shelf / "a_broken"))
+    (broken / "model.safetensors").unlink()
+    (shelf / "DEFAULT").mkdir() if named is None else (shelf / "DEFAULT").write_bytes(named)
+    with pytest.raises(WeightsError, match=r"DEFAULT.*--model or LUNGASSIST_MODEL") as told:
+        choose_model(shelf, None)
+    assert len(str(told.value)) < 500 + len(str(shelf)) * 2
+    if named == b"a_broken":
+        assert "'a_broken'" in str(told.value)
+        assert "no model.safetensors" in str(told.value)
+    if named == b"gone\n":
+        assert "There is no such model; there: small." in str(told.value)
+    assert choose_model(shelf, "small") == "small"
+
+
 def test_no_usable_model_says_why(folder: Path, tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"no usable model.*no model\.safetensors.*python -m train\.finetune"):
