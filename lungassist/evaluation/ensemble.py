@@ -7,7 +7,6 @@ follow from them. Where images go through an enhancement first, the members are 
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +28,7 @@ from lungassist.files import sha256_of
 from lungassist.golden import record
 from lungassist.metrics import fit_temperature_of_logits
 from lungassist.models.card import Card
-from lungassist.models.members import ENSEMBLE, FEWEST, Member, digest_of, pooled, shares_of
+from lungassist.models.members import ENSEMBLE, FEWEST, SMALLEST_SHARE, Member, can_count, digest_of, pooled, shares_of
 from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.promotion import check_name, promote, promotions, undo_promotion
 from lungassist.models.promotion_journal import Promotion
@@ -172,9 +171,10 @@ def _refuse_other_pictures(first: Card, card: Card) -> None:
 
 
 def _counted(cards: Sequence[Card], weights: Sequence[float]) -> tuple[Member, ...]:
-    if len(weights) != len(cards) or not all(math.isfinite(weight) and weight > 0 for weight in weights):
+    if len(weights) != len(cards) or not can_count(weights):
         raise UsageError(
-            f"Expected a weight above 0 for each of {len(cards)} members; {', '.join(f'{w:g}' for w in weights)} came."
+            f"Expected a weight above 0 for each of {len(cards)} members, none of them less than {SMALLEST_SHARE:g} of "
+            f"their sum; {', '.join(f'{w:g}' for w in weights)} came. Give small numbers such as 1 2."
         )
     return tuple(Member.of(card, float(weight)) for card, weight in zip(cards, weights, strict=True))
 

@@ -28,6 +28,9 @@ ENSEMBLE: Final = "ensemble"
 #: A single network is no ensemble.
 FEWEST: Final = 2
 
+#: Of the sum of the weights; with less a member is asked in vain.
+SMALLEST_SHARE: Final = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -84,6 +87,12 @@ class Member:
         return cls(name, version, architecture, digest, preprocessing, temperature, flip_test, weight)
 
 
+def can_count(weights: Sequence[float]) -> bool:
+    """Whether weights can say how much each member counts: all and their sum finite, and none vanishes beside it."""
+    whole = sum(weights)
+    return math.isfinite(whole) and all(weight > 0 and weight / whole >= SMALLEST_SHARE for weight in weights)
+
+
 def shares_of(members: Sequence[Member]) -> list[float]:
     """How much each member counts; together 1."""
     whole = sum(member.weight for member in members)
@@ -132,6 +141,9 @@ def check_members(architecture: str, members: Sequence[Member], weights_sha256: 
         return
     if len(members) < FEWEST:
         raise ValueError(f"an ensemble needs at least {FEWEST} members; it has {len(members)}")
+    if not can_count([member.weight for member in members]):
+        weights = ", ".join(f"{member.weight:g}" for member in members)
+        raise ValueError(f"the weights of its members are {weights}; each must be a part of their sum")
     if len({member.preprocessing.size for member in members}) > 1:
         raise ValueError("the members of an ensemble take images of one size")
     if digest_of(members, enhancement) != weights_sha256:

@@ -173,7 +173,7 @@ def test_one_that_counts_more_is_followed_more(shelf: Path) -> None:
     pooled = first * second**3
     np.testing.assert_array_equal(found[COLUMNS].to_numpy().argmax(axis=1), pooled.argmax(axis=1))
     assert (pooled.argmax(axis=1) != (first * second).argmax(axis=1)).any(), "else it shows nothing"
-    for weights in ([1], [1, 0], [1, -2], [1, float("nan")]):
+    for weights in ([1], [1, 0], [1, -2], [1, float("nan")], [1e308, 1e308], [1, 1e-9], [1, float("inf")]):
         with pytest.raises(UsageError, match="a weight above 0 for each of 2 members"):
             make_ensemble(shelf, ["one", "two"], name="other", weights=weights)
 

@@ -172,6 +172,8 @@ Change = Callable[[dict[str, object]], object]
         (lambda card: card["members"][0].update(temperature=0), "above 0"),
         (lambda card: card["members"][0].update(weight=2.0), "not that of its members"),
         (lambda card: card["members"][0].update(weight=-1), "weight is -1.0; it must be above 0"),
+        (lambda card: [member.update(weight=1e308) for member in card["members"]], "each must be a part of their sum"),
+        (lambda card: card["members"][0].update(weight=1e-9), "each must be a part of their sum"),
         (lambda card: card["members"][0].update(colour="grey"), "a member is"),
         (lambda card: card["members"][0].pop("name"), "name"),
         (lambda card: card["members"][0]["preprocessing"].update(size=64), "images of one size"),
