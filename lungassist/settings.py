@@ -22,11 +22,20 @@ def _number(name: str, default: int, smallest: int) -> int:
     return value
 
 
+def _folder(name: str, text: str) -> Path:
+    """The folder that the variable `name` means: a shell leaves `~` as it is after a colon and within quotes."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(
+            f"{name}: {text!r} begins with the home of a user who is not known here. Write the whole path."
+        ) from error
+
+
 def _home() -> Path:
     if named := os.environ.get("LUNGASSIST_HOME"):
-        return Path(named).expanduser().resolve()
-    shared = os.environ.get("XDG_DATA_HOME")
-    return (Path(shared) if shared else Path.home() / ".local" / "share") / "lungassist"
+        return _folder("LUNGASSIST_HOME", named).resolve()
+    return _folder("LUNGASSIST_HOME", os.environ.get("XDG_DATA_HOME") or "~/.local/share") / "lungassist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +81,14 @@ class Settings:
         """Read `LUNGASSIST_*`; an unset variable keeps its default.
 
         Raises:
-            UsageError: a number is not a whole number or too small.
+            UsageError: a number is not a whole number or too small; a folder is in the home of nobody.
         """
         home = _home()
-        roots = [
-            Path(root).expanduser() for root in os.environ.get("LUNGASSIST_DATA_ROOTS", "").split(os.pathsep) if root
-        ]
+        named = os.environ.get("LUNGASSIST_DATA_ROOTS", "").split(os.pathsep)
+        roots = [_folder("LUNGASSIST_DATA_ROOTS", root) for root in named if root]
+        weights = os.environ.get("LUNGASSIST_WEIGHTS")
         return cls(
-            weights_dir=Path(os.environ.get("LUNGASSIST_WEIGHTS") or _ROOT / "weights"),
+            weights_dir=_folder("LUNGASSIST_WEIGHTS", weights) if weights else _ROOT / "weights",
             default_model=os.environ.get("LUNGASSIST_MODEL") or None,
             second_model=os.environ.get("LUNGASSIST_SECOND_MODEL") or None,
             max_pixels=_number("LUNGASSIST_MAX_PIXELS", 100_000_000, 4096),

@@ -13,7 +13,8 @@ from lungassist.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("WEIGHTS", "MODEL", "SECOND_MODEL", "MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "BATCH_SIZE"):
+    numbers = ("MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "BATCH_SIZE")
+    for name in ("WEIGHTS", "MODEL", "SECOND_MODEL", "HOME", "DATA_ROOTS", *numbers):
         monkeypatch.delenv(f"LUNGASSIST_{name}", raising=False)
 
 
@@ -35,6 +36,22 @@ def test_what_is_set_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     settings = Settings.from_environment()
     assert (settings.weights_dir, settings.default_model, settings.batch_size) == (tmp_path, "resnet18", 3)
     assert settings.second_model == "other"
+
+
+def test_a_tilde_is_the_users_home_in_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, text in (("WEIGHTS", "~/models"), ("HOME", "~/data"), ("DATA_ROOTS", "/a:~/b")):
+        monkeypatch.setenv(f"LUNGASSIST_{name}", text)
+    settings = Settings.from_environment()
+    assert (settings.weights_dir, settings.home) == (tmp_path / "models", (tmp_path / "data").resolve())
+    assert settings.data_roots == (Path("/a"), tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["WEIGHTS", "HOME", "DATA_ROOTS"])
+def test_the_home_of_nobody_is_told_with_the_variables_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"LUNGASSIST_{name}", "~nobody-of-this-name/x")
+    with pytest.raises(UsageError, match=f"LUNGASSIST_{name}: '~nobody-of-this-name/x' begins with the home"):
+        Settings.from_environment()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "2.5", "1e3"])

@@ -150,9 +150,13 @@ def choose_model(weights_dir: Path, wanted: str | None) -> str:
     it, another one would answer otherwise without a word.
 
     Raises:
-        UsageError: there is no folder of the wanted name.
+        UsageError: there is no folder of the wanted name, or no shelf.
         WeightsError: there is no usable model at all, or `DEFAULT` is there and names none.
     """
+    if not weights_dir.is_dir():
+        raise UsageError(
+            f"There is no folder {weights_dir}, in which models are looked for; LUNGASSIST_WEIGHTS names it."
+        )
     entries = read_shelf(weights_dir)
     names = [entry.name for entry in entries]
     if wanted is not None:

@@ -204,10 +204,11 @@ def test_no_usable_model_says_why(folder: Path, tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(WeightsError, match=r"no usable model.*no model\.safetensors.*python -m train\.finetune"):
         choose_model(folder.parent, None)
-    with pytest.raises(WeightsError, match="no usable model"):
-        choose_model(tmp_path / "nowhere", None)
     with pytest.raises(UsageError, match="none"):
-        choose_model(tmp_path / "nowhere", "small")
+        choose_model(tmp_path, "small")
+    for wanted in (None, "small"):
+        with pytest.raises(UsageError, match=r"no folder .*nowhere"):
+            choose_model(tmp_path / "nowhere", wanted)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
