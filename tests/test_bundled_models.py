@@ -72,6 +72,28 @@ def same(recorded: Any, computed: Any, where: str) -> None:
         assert recorded == computed, where
 
 
+def figures_in_words() -> dict[str, list[str]]:
+    """Rows of the table below "## Figures" of MODELS.md: a model's name, and its cells without emphasis."""
+    text = (WEIGHTS.parent / "MODELS.md").read_text(encoding="utf-8").partition("\n## Figures\n")[2]
+    table = text[text.index("\n| model |") :].strip().partition("\n\n")[0]
+    rows = [row.replace("*", "").strip("| ").split(" | ") for row in table.splitlines()[2:]]
+    return {row[0].strip("`"): row[1:] for row in rows if row[0].startswith("`")}
+
+
+@pytest.mark.parametrize("name", figures_in_words())
+def test_what_models_md_says_of_a_model_follows_from_its_table(name: str) -> None:
+    """Accuracy on train and test, and the test images of each disease that are called Normal."""
+    place = next(path for path in (WEIGHTS / name, WEIGHTS / "records" / name) if path.is_dir())
+    table = pd.read_csv(place / PREDICTIONS_FILE, dtype={"patient_id": str}, keep_default_na=False)
+    train, test = (figures_of(table[table["split"] == split], CLASSES) for split in ("train", "test"))
+    said_train, said_test, _, called_normal, *_ = figures_in_words()[name]
+    assert said_train == f"{train['accuracy'] * 100:.2f} %"
+    assert said_test.partition(" (")[0] == f"{test['accuracy'] * 100:.2f} %"
+    sick = test["called_normal"]
+    order = (sick["COVID"], sick["Viral Pneumonia"], sick["Lung_Opacity"])
+    assert called_normal.partition(" of ")[0] == " / ".join(map(str, order))
+
+
 def test_all_were_judged_on_the_same_split() -> None:
     """Otherwise a pupil might have learnt a test image from its teacher, and no two models could be compared."""
     assert len({Card.read(folder / "card.json").split["sha256"] for folder in [*BUNDLED, *RECORDED]}) == 1
