@@ -56,6 +56,7 @@ def test_its_card_repeats_its_table_and_nothing_else(folder: Path) -> None:
     card = Card.read(folder / "card.json")
     table = pd.read_csv(folder / PREDICTIONS_FILE, dtype={"patient_id": str}, keep_default_na=False)
     assert table["file"].is_unique
+    assert card.name == folder.name, "under which it is compared"
     for split, figures in card.figures.items():
         same(figures, figures_of(table[table["split"] == split], card.classes), split)
 

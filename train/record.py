@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +51,7 @@ def keep(run: Path, weights_dir: Path, name: str | None = None) -> Path:
     check_name(kept)
     model = run / "model"
     read_predictions(model / PREDICTIONS_FILE)  # what cannot be compared is of no use
-    if (model / CARD_FILE).exists():
-        Card.read(model / CARD_FILE)
+    card = Card.read(model / CARD_FILE) if (model / CARD_FILE).exists() else None
     with changing(weights_dir):
         records = weights_dir / RECORDS
         records.mkdir(exist_ok=True)
@@ -60,6 +60,8 @@ def keep(run: Path, weights_dir: Path, name: str | None = None) -> Path:
         for file in _KEPT:
             if (model / file).is_file():
                 shutil.copyfile(model / file, incoming / file)
+        if card is not None:
+            replace(card, name=kept).write(incoming / CARD_FILE)  # the name under which it is compared
         shutil.rmtree(records / kept, ignore_errors=True)
         return incoming.rename(records / kept)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lungassist.evaluation.predictions import write_predictions
+from lungassist.evaluation.tables import read_predictions
 from lungassist.experiments.comparing import RECORD, find_tables
+from lungassist.models.card import Card
 from lungassist.models.weights import read_records, read_shelf
 from lungassist.settings import Settings
 from lungassist.training.run import RunDirectory
@@ -38,6 +41,16 @@ def test_card_and_table_are_kept_and_the_weights_are_not(run: RunDirectory, caps
     assert [(entry.name, entry.problem) for entry in read_records(settings.weights_dir)] == [("alexnet", None)]
     assert [(source.name, source.kind) for source in find_tables(settings)] == [("alexnet", RECORD)]
     assert read_shelf(settings.weights_dir) == []
+
+
+def test_it_is_compared_under_the_name_of_its_record(run: RunDirectory) -> None:
+    """A run's card has the architecture's name, or another's: two records would have one."""
+    assert main([str(run.path), "--name", "alexnet-192"]) == 0
+    folder = Settings.from_environment().weights_dir / "records" / "alexnet-192"
+    card = Card.read(run.model / "card.json")
+    assert card.name != "alexnet-192"
+    assert Card.read(folder / "card.json") == replace(card, name="alexnet-192")
+    assert read_predictions(folder / "predictions.csv").name == "alexnet-192"
 
 
 def test_a_run_of_the_baseline_has_figures_for_a_card(run: RunDirectory) -> None:
