@@ -3,13 +3,18 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from lungassist.errors import UsageError
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def _number(name: str, default: int, smallest: int) -> int:
+#: Above all that a machine holds, and below what a number in memory holds.
+_MANY: Final = 10**15
+
+
+def _number(name: str, default: int, smallest: int, largest: int = _MANY) -> int:
     text = os.environ.get(name, "")
     if not text:
         return default
@@ -17,8 +22,8 @@ def _number(name: str, default: int, smallest: int) -> int:
         value = int(text)
     except ValueError:
         value = smallest - 1
-    if value < smallest:
-        raise UsageError(f"{name} must be a whole number of at least {smallest}; it is {text!r}.")
+    if not smallest <= value <= largest:
+        raise UsageError(f"{name} must be a whole number from {smallest:,} to {largest:,}; it is {text[:40]!r}.")
     return value
 
 
@@ -81,7 +86,7 @@ class Settings:
         """Read `LUNGASSIST_*`; an unset variable keeps its default.
 
         Raises:
-            UsageError: a number is not a whole number or too small; a folder is in the home of nobody.
+            UsageError: a number is not a whole number, too small or too large; a folder is in the home of nobody.
         """
         home = _home()
         named = os.environ.get("LUNGASSIST_DATA_ROOTS", "").split(os.pathsep)
@@ -92,10 +97,10 @@ class Settings:
             default_model=os.environ.get("LUNGASSIST_MODEL") or None,
             second_model=os.environ.get("LUNGASSIST_SECOND_MODEL") or None,
             max_pixels=_number("LUNGASSIST_MAX_PIXELS", 100_000_000, 4096),
-            max_file_bytes=_number("LUNGASSIST_MAX_FILE_BYTES", 400_000_000, 1024),
+            max_file_bytes=_number("LUNGASSIST_MAX_FILE_BYTES", 400_000_000, 1024, 10**10),
             max_archive_bytes=_number("LUNGASSIST_MAX_ARCHIVE_BYTES", 4_000_000_000, 1024),
             max_archive_members=_number("LUNGASSIST_MAX_ARCHIVE_MEMBERS", 5000, 1),
-            batch_size=_number("LUNGASSIST_BATCH_SIZE", 8, 1),
+            batch_size=_number("LUNGASSIST_BATCH_SIZE", 8, 1, 10**6),
             home=home,
             data_roots=tuple(roots) or (home / "datasets",),
             database_url=os.environ.get("LUNGASSIST_DATABASE_URL") or f"sqlite:///{home / 'lungassist.db'}",

@@ -54,10 +54,17 @@ def test_the_home_of_nobody_is_told_with_the_variables_name(monkeypatch: pytest.
         Settings.from_environment()
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "many", "2.5", "1e3"])
+@pytest.mark.parametrize("text", ["0", "-1", "many", "2.5", "1e3", "1000001", "9" * 40])
 def test_a_number_that_is_none_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", text)
-    with pytest.raises(UsageError, match=f"LUNGASSIST_BATCH_SIZE must be a whole number of at least 1; it is '{text}'"):
+    with pytest.raises(UsageError, match=rf"LUNGASSIST_BATCH_SIZE must be .* from 1 to 1,000,000; it is '{text}'"):
+        Settings.from_environment()
+
+
+@pytest.mark.parametrize("name", ["MAX_PIXELS", "MAX_FILE_BYTES", "MAX_ARCHIVE_BYTES", "MAX_ARCHIVE_MEMBERS"])
+def test_a_limit_beyond_what_can_be_counted_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"LUNGASSIST_{name}", "9" * 20)
+    with pytest.raises(UsageError, match=f"LUNGASSIST_{name} must be a whole number from"):
         Settings.from_environment()
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
+
+#: Of anything that is counted here: studies in a pass, images, lines. No machine holds more.
+_MOST: Final = 1_000_000
 
 
 def at_least_one(text: str) -> int:
-    """A whole number from 1 on.
+    """A whole number from 1 to a million.
 
     Raises:
-        ArgumentTypeError: it is smaller.
+        ArgumentTypeError: it is smaller or larger.
     """
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    if value > _MOST:
+        raise argparse.ArgumentTypeError(f"must be at most {_MOST:,}, not {text[:40]}")
     return value
 
 

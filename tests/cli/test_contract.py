@@ -75,6 +75,7 @@ def test_the_parser_offers_exactly_what_the_core_knows() -> None:
         (("guess", "a.png"), "guess"),
         (("triage", "a.png", "--batch-size", "0"), "at least 1"),
         (("triage", "a.png", "--batch-size", "few"), "few"),
+        (("triage", "a.png", "--batch-size", "9" * 20), "at most 1,000,000"),
         (("triage", "a.png", "--method", "magic"), "magic"),
         (("triage", "a.png", "--device", "tpu"), "tpu"),
         (("triage", "a.png", "--model", "absent"), "'absent'"),
