@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from rich import box
 from rich.console import Console
@@ -18,6 +20,12 @@ from lungassist.imaging.wording import shown
 _UNBOUNDED: Final = 100_000
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Let `main` end as after any line that nobody reads; the console's own way ends with a failure's status."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def write_json_line(value: Mapping[str, Any]) -> None:
     """Write one object on one line of standard output, at once. ASCII, so that any name and any encoding will do."""
     sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
@@ -27,7 +35,7 @@ def write_json_line(value: Mapping[str, Any]) -> None:
 def output_console() -> Console:
     """Standard output: coloured and as wide as the terminal, or plain and unbounded in a pipe."""
     width = None if sys.stdout.isatty() else _UNBOUNDED
-    return Console(file=sys.stdout, highlight=False, width=width)
+    return _Output(file=sys.stdout, highlight=False, width=width)
 
 
 def new_table(*columns: str, numbers: tuple[str, ...] = ()) -> Table:

@@ -148,11 +148,14 @@ def test_a_table_has_a_study_a_line_and_says_why_one_was_not_used(
     assert rows[-1].startswith("4 studies: 2 used, 2 not used")
 
 
-def test_a_reader_that_goes_away_is_no_error_to_talk_about(shelf: Path, studies: Path) -> None:
+@pytest.mark.parametrize("arguments", [("triage", "STUDIES", "--json"), ("models", "--json"), ("models",)])
+def test_a_reader_that_goes_away_is_no_error_to_talk_about(
+    shelf: Path, studies: Path, arguments: tuple[str, ...]
+) -> None:
     """`python -m lungassist triage ... | head -1`, with a pipe that nobody reads any more."""
     reading, writing = os.pipe()
     os.close(reading)
-    line = [sys.executable, "-m", "lungassist", "triage", str(studies), "--json"]
+    line = [sys.executable, "-m", "lungassist", *(str(studies) if a == "STUDIES" else a for a in arguments)]
     with os.fdopen(writing, "w") as gone:
         done = subprocess.run(line, stdout=gone, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
     assert done.stderr == ""
