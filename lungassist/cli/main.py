@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: from argparse, 0 after help, 2 for arguments that it refuses.
     """
     arguments = parser().parse_args(argv)
-    _prepare_streams()
+    if not _prepare_streams():
+        return _failed("Standard output is closed: send it into a file or a pipe, or to /dev/null.", NOT_STARTED)
     try:
         status = _command(arguments)
         sys.stdout.flush()
@@ -68,13 +69,20 @@ def _command(arguments: argparse.Namespace) -> int:
     return run(arguments)
 
 
-def _prepare_streams() -> None:
-    """A letter that the terminal's encoding lacks is escaped; libraries' warnings do not mix with results."""
+def _prepare_streams() -> bool:
+    """A letter that the terminal's encoding lacks is escaped; libraries' warnings do not mix with results.
+
+    Returns:
+        Whether there is an output: a shell may close it (`>&-`), and the next file that is opened would take its place.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- no place for a Path, stays open
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    return sys.stdout is not None
 
 
 def _failed(message: str, status: int) -> int:

@@ -162,6 +162,20 @@ def test_a_reader_that_goes_away_is_no_error_to_talk_about(
     assert done.returncode == 141
 
 
+@pytest.mark.parametrize(
+    ("closed", "status", "said"), [(">&-", 2, "Standard output is closed"), ("2>&-", 1, ""), (">&- 2>&-", 2, "")]
+)
+def test_a_stream_that_the_shell_closed_is_no_traceback(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, closed: str, status: int, said: str
+) -> None:
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(shelf / "tiny"))  # where there is no model, as standard error says
+    line = ["sh", "-c", f'"{sys.executable}" -m lungassist models {closed}']
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == (1 if said else 0)
+
+
 def test_an_interruption_is_status_130_with_a_short_word(
     shelf: Path, studies: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
