@@ -85,7 +85,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Read what `to_json` wrote. Raises KeyError, TypeError or UsageError when it is something else."""
+        """Read what `to_json` wrote; raises KeyError, TypeError, an error of numbers or UsageError for other things."""
         mean, std = _triple(values["mean"]), _triple(values["std"])
         return cls(int(values["size"]), str(values["normalisation"]), mean, std, str(values["enhancement"]))
 

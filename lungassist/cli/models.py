@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -119,11 +120,11 @@ def _drift(entry: ShelfEntry) -> float | None:
 
 
 def _figure(card: Card | None, *keys: str) -> Any:
-    """Look a figure of the test split up; a card may lack any of them."""
+    """Look a figure of the test split up; a card may lack any of them, or have what is no number."""
     value: Any = card.figures.get("test") if card else None
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+    return value if isinstance(value, int | float) and abs(value) < math.inf else None
 
 
 def _write_table(models: list[Listed]) -> None:

@@ -117,7 +117,7 @@ class Card:
                 }
             )
             check_members(card.architecture, card.members, card.weights_sha256, card.preprocessing.enhancement)
-        except (KeyError, TypeError, ValueError, AttributeError, LungAssistError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, LungAssistError) as error:
             raise WeightsError(f"{path} is no card of this version of LungAssist: {error}.") from error
         different = len(set(card.classes))
         if different < 2 or different < len(card.classes):

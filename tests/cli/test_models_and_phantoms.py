@@ -95,6 +95,27 @@ def test_a_card_without_figures_is_no_reason_to_fail(shelf: Path, capsys: pytest
         card.write_text(text)
 
 
+def test_a_card_with_numbers_that_are_none_does_not_end_the_list(
+    own_shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, old, new in (
+        ("a", '"size": 64', '"size": Infinity'),
+        ("b", "0.9123", "Infinity"),
+        ("c", "0.9123", '"x"'),
+    ):
+        shutil.copytree(own_shelf / "tiny", own_shelf / name)
+        card = own_shelf / name / CARD_FILE
+        assert old in card.read_text()
+        card.write_text(card.read_text().replace(old, new))
+    assert main(["models"]) == 1
+    assert "infinity" in capsys.readouterr().out
+    assert main(["models", "--json"]) == 1
+    models = {model["name"]: model for model in objects(capsys.readouterr().out)}
+    assert "infinity" in models["a"]["problem"]
+    assert [models[name]["test_accuracy"] for name in ("b", "c", "tiny")] == [None, None, 0.9123]
+    assert main(["operating-point", "a"]) == 2
+
+
 def test_an_empty_shelf_says_how_to_fill_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -71,6 +71,8 @@ def test_a_card_from_before_the_flip_test_is_asked_once(tmp_path: Path) -> None:
         ({"preprocessing": [224]}, "preprocessing"),
         ({"preprocessing": {**Preprocessing().to_json(), "mean": [0.5, float("nan"), 0.5]}}, "finite"),
         ({"preprocessing": {**Preprocessing().to_json(), "size": 5}}, "32 to 1024"),
+        ({"preprocessing": {**Preprocessing().to_json(), "size": float("inf")}}, "infinity"),
+        ({"temperature": 10**400}, "too large"),
         ({"preprocessing": {**Preprocessing().to_json(), "enhancement": "magic"}}, "magic"),
     ],
 )
