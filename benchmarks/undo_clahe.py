@@ -134,7 +134,7 @@ def _accuracy(line: dict[str, Any]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the lines, or the result as JSON."""
-    return carry_out(parser("undo_clahe", __doc__), argv, measure, _lines)
+    return carry_out(parser("benchmarks.undo_clahe", __doc__), argv, measure, _lines)
 
 
 if __name__ == "__main__":
