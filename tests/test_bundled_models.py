@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_its_files_are_what_its_card_describes(folder: Path) -> None:
     assert card.name == folder.name
     assert card.classes == CLASSES
     assert card.limitations
+
+
+def test_the_notice_says_what_its_weights_derive_from(folder: Path) -> None:
+    """The licence of those that they began as asks for it."""
+    text = (WEIGHTS.parent / "NOTICE.md").read_text(encoding="utf-8")
+    assert re.search(rf"`(weights/)?{re.escape(folder.name)}`", text)
+    if "efficientnet" in Card.read(folder / "card.json").architecture:
+        row = next(line for line in text.splitlines() if line.startswith("|") and f"`{folder.name}`" in line)
+        assert "_pytorch_model`" in row
 
 
 @pytest.mark.parametrize("folder", [*BUNDLED, *RECORDED], ids=lambda folder: folder.name)
