@@ -21,7 +21,7 @@ from lungassist.training.config import RunConfig
 from lungassist.training.presets import BASELINE, FINETUNE
 from lungassist.training.recipe import Recipe
 from lungassist.training.run import RunDirectory
-from lungassist.training.starting import model_folder, start_folders
+from lungassist.training.starting import check_classes, model_folder, start_folders
 
 if TYPE_CHECKING:
     from lungassist.jobs import Job, JobBoard
@@ -66,11 +66,17 @@ def launch(board: JobBoard, config: RunConfig | BaselineConfig, settings: Settin
         raise
 
 
-def check_start(recipe: Recipe, settings: Settings) -> None:
+def check_start(recipe: Recipe, settings: Settings, classes: tuple[str, ...] | None = None) -> None:
     """Refuse a recipe that starts from what is not there, from another network, or has a teacher that is not there.
 
+    Args:
+        recipe: the run's.
+        settings: where `weights/` is.
+        classes: of the images, where they are known.
+
     Raises:
-        UsageError: there is no such model or checkpoint, or its network is another one; or there is no such teacher.
+        UsageError: there is no such model or checkpoint, or its network is another one, or its classes are others
+            where nothing would teach it these; or there is no such teacher.
         WeightsError: its card cannot be read.
     """
     for name in recipe.teachers:
@@ -78,11 +84,15 @@ def check_start(recipe: Recipe, settings: Settings) -> None:
     if recipe.start in ("imagenet", "scratch"):
         return
     for place in start_folders(recipe, settings):
-        if place.is_dir() and (found := Card.read(place / CARD_FILE)).architecture != recipe.architecture:
+        if not place.is_dir():
+            continue
+        found = Card.read(place / CARD_FILE)
+        if found.architecture != recipe.architecture:
             raise UsageError(
                 f"{found.name} is a {found.architecture}, and the recipe asks for {recipe.architecture}. Choose that "
                 "network, or start from something else."
             )
+        check_classes(recipe, found.name, found.classes, classes or found.classes)
 
 
 def _arguments(kind: str, run: Path, resource: str) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def _journey(work: _Work) -> Card | None:
     work.report.say("preparing", "Looking for images")
     index = indexed(work.config)
     # Before thousands of images are read: weights that are missing are told of at once.
-    model = starting_model(work.config.recipe, len(index.classes), work.settings)
+    model = starting_model(work.config.recipe, index.classes, work.settings)
     teachers = Teachers.of(work.config.recipe, index.classes, work.settings, work.fabric.device)
     if work.fabric.is_global_zero:
         counted = work.report.counting("reading", "Reading images")

@@ -18,7 +18,7 @@ from lungassist.errors import LungAssistError, TrainingError, UsageError
 from lungassist.files import write_atomically, write_json
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import CancelledError, cause_of
-from lungassist.training.progress import EPOCHS_FILE, LOG_FILE, STATUS_FILE, read_status
+from lungassist.training.progress import EPOCHS_FILE, LOG_FILE, SPLIT_FILE, STATUS_FILE, read_status
 
 _AS_TEXT: Final[Mapping[str, Any]] = {"dtype": str, "keep_default_na": False}
 
@@ -35,7 +35,7 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config_file = path / "config.json"
-        self.split = path / "split.csv"
+        self.split = path / SPLIT_FILE
         self.environment = path / "environment.json"
         self.audit = path / "audit.json"
         self.epochs = path / EPOCHS_FILE

@@ -14,38 +14,115 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lungassist.errors import UsageError, WeightsError
+from lungassist.models.card import Card
 from lungassist.models.imagenet import UNREADABLE, adopt, build_from_imagenet
 from lungassist.models.registry import build
 from lungassist.models.weights import CARD_FILE, PREDICTIONS_FILE, load_model
 from lungassist.settings import Settings
+from lungassist.training.progress import SPLIT_FILE
 from lungassist.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 
-def starting_model(recipe: Recipe, class_count: int, settings: Settings) -> nn.Module:
+def starting_model(recipe: Recipe, classes: tuple[str, ...], settings: Settings) -> nn.Module:
     """Build the network with the weights that the recipe starts from; what is random comes from its seed.
 
+    Args:
+        recipe: says what is started from.
+        classes: in the order of the outputs. What a start knows of a class goes to its output here, wherever it had it.
+        settings: where `weights/` is.
+
     Raises:
-        UsageError: there is no such model, or it is of another architecture.
+        UsageError: there is no such model, it is of another architecture, or knows other classes where these must do.
         WeightsError: the weights are missing, damaged, or do not fit.
     """
     torch.manual_seed(recipe.seed)
     if recipe.start == "scratch":
-        return build(recipe.architecture, class_count)
+        return build(recipe.architecture, len(classes))
     if recipe.start == "imagenet":
-        return build_from_imagenet(recipe.architecture, class_count)
-    networks = [_started_from(place, recipe, class_count) for place in start_folders(recipe, settings)]
+        return build_from_imagenet(recipe.architecture, len(classes))
+    networks = [_started_from(place, recipe, classes) for place in start_folders(recipe, settings)]
     return networks[0] if len(networks) == 1 else _mean_of(networks)
 
 
-def _started_from(place: Path, recipe: Recipe, class_count: int) -> nn.Module:
+def _started_from(place: Path, recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
+    known: tuple[str, ...] | None
     if place.is_file():
-        return adopt(build(recipe.architecture, class_count), _tensors_of(place), str(place))
-    other, card = load_model(place)
-    if card.architecture != recipe.architecture:
-        raise UsageError(f"{place} holds a {card.architecture}; the recipe asks for {recipe.architecture}.")
-    return adopt(build(recipe.architecture, class_count), other.state_dict(), str(place))
+        state, known = _tensors_of(place), _classes_beside(place)
+    else:
+        other, card = load_model(place)
+        if card.architecture != recipe.architecture:
+            raise UsageError(f"{place} holds a {card.architecture}; the recipe asks for {recipe.architecture}.")
+        state, known = other.state_dict(), card.classes
+    network = build(recipe.architecture, len(classes))
+    if known is None:
+        check_classes(recipe, str(place), classes if _fits_last_layer(state, network) else ("other classes",), classes)
+        log.warning("nothing says which classes %s knows; as many as there are here are taken for these", place)
+    else:
+        check_classes(recipe, str(place), known, classes)
+    if known is not None and known != classes:
+        state = _by_class(state, network, known, classes)
+        new = [name for name in classes if name not in known]
+        log.warning("%s knows %s: %s", place, ", ".join(known), _what_begins_at_random(new))
+    return adopt(network, state, str(place))
+
+
+def _what_begins_at_random(new: Sequence[str]) -> str:
+    return f"the last layer begins at random for {', '.join(new)}" if new else "the last layer is put in order"
+
+
+def check_classes(recipe: Recipe, start: str, known: tuple[str, ...], classes: tuple[str, ...]) -> None:
+    """Refuse a start of other classes where nothing would teach it these.
+
+    Args:
+        recipe: with how many epochs, and from how many models.
+        start: what it is called in the message.
+        known: the start's classes, in any order.
+        classes: of the images.
+
+    Raises:
+        UsageError: nothing trains, or weights are averaged, whose last layers mean different things.
+    """
+    if set(known) == set(classes) or (recipe.epochs and len(recipe.starts) == 1):
+        return
+    why = "a mean of weights needs models" if recipe.epochs else "with 0 epochs nothing is learnt, so it needs a model"
+    raise UsageError(
+        f"{start} tells {', '.join(known)} apart, the images are of {', '.join(classes)}; {why} of the same classes. "
+        "Start from another model, or train from this one alone for at least one epoch."
+    )
+
+
+def _classes_beside(file: Path) -> tuple[str, ...] | None:
+    """The classes of a file of weights, from the card or the run that it lies in; None where neither is there."""
+    try:
+        if (file.parent / CARD_FILE).is_file():
+            return Card.read(file.parent / CARD_FILE).classes
+        split = pd.read_csv(file.parent.parent / SPLIT_FILE, usecols=["label"], dtype=str, keep_default_na=False)
+    except (OSError, ValueError, WeightsError):
+        return None
+    return tuple(sorted(split["label"].unique()))
+
+
+def _fits_last_layer(state: Mapping[str, torch.Tensor], network: nn.Module) -> bool:
+    return all(key in state and state[key].shape == own.shape for key, own in list(network.state_dict().items())[-2:])
+
+
+def _by_class(
+    state: Mapping[str, torch.Tensor], network: nn.Module, known: tuple[str, ...], classes: tuple[str, ...]
+) -> dict[str, torch.Tensor]:
+    """`state` with the last layer's rows where the same class has its output in `network`, else as random as there."""
+    placed, own = dict(state), network.state_dict()
+    for key in list(own)[-2:]:  # weight and bias
+        rows = own[key].clone()
+        given = placed.pop(key, None)
+        if given is None or len(given) != len(known) or given.shape[1:] != rows.shape[1:]:
+            continue  # begins at random
+        for output, name in enumerate(classes):
+            if name in known:
+                rows[output] = given[known.index(name)]
+        placed[key] = rows
+    return placed
 
 
 @torch.no_grad()

@@ -90,7 +90,7 @@ def _config(name: str, data: Data | None, recipe: Recipe | BaselineRecipe | None
     try:
         if isinstance(recipe, BaselineRecipe):
             return BaselineConfig(name, data.folder, data.metadata, recipe=recipe)
-        check_start(recipe, session.settings())
+        check_start(recipe, session.settings(), data.index.classes)
         return RunConfig(name, data.folder, data.metadata, recipe=recipe)
     except LungAssistError as error:
         st.error(str(error), icon=":material/error:")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lungassist.classes import CLASSES
 from lungassist.errors import DatasetError, StoreError, TrainingError, UsageError, WeightsError
 from lungassist.experiments.launching import check_start, config_of, launch
 from lungassist.jobs import JobBoard
@@ -113,6 +114,10 @@ def test_a_start_is_checked_before_a_run_fails_of_it(settings: Settings) -> None
     check_start(replace(SMALL, start="scratch", teachers=("tiny",)), settings)
     with pytest.raises(UsageError, match="no model at 'absent'"):
         check_start(replace(SMALL, start="scratch", teachers=("tiny", "absent")), settings)
+    check_start(replace(SMALL, start="tiny", epochs=0), settings, CLASSES)
+    with pytest.raises(UsageError, match=r"tiny tells COVID, .* apart, the images are of A, B"):
+        check_start(replace(SMALL, start="tiny", epochs=0), settings, ("A", "B"))
+    check_start(replace(SMALL, start="tiny"), settings, ("A", "B"))
     (settings.weights_dir / "tiny" / "card.json").write_text("{")
     with pytest.raises(WeightsError):
         check_start(replace(SMALL, start="tiny"), settings)

@@ -70,7 +70,7 @@ def test_one_network_is_not_had_of_an_ensemble(shelf: Path, monkeypatch: pytest.
     monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(shelf))
     recipe = Recipe(architecture=SMALL, start="both", size=32)
     with pytest.raises(UsageError, match="Name one of these"):
-        starting_model(recipe, 4, Settings.from_environment())
+        starting_model(recipe, tiny_card().classes, Settings.from_environment())
 
 
 def test_a_member_that_is_gone_is_named_and_the_rest_of_the_shelf_is_offered(shelf: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -34,7 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 def test_several_models_give_the_mean_of_their_weights(settings: Settings) -> None:
     one, two = (load_model(settings.weights_dir / name)[0].state_dict() for name in ("one", "two"))
-    found = starting_model(RECIPE, len(CLASSES), settings).state_dict()
+    found = starting_model(RECIPE, CLASSES, settings).state_dict()
     assert not torch.equal(one["classifier.3.weight"], two["classifier.3.weight"])
     for key, value in found.items():
         expected = (one[key] + two[key]) / 2 if value.is_floating_point() else one[key]
@@ -49,13 +50,13 @@ def test_names_and_paths_may_stand_together(settings: Settings) -> None:
 @pytest.mark.parametrize("start", ["one,absent", ",", "absent"])
 def test_what_is_not_there_is_named(settings: Settings, start: str) -> None:
     with pytest.raises(UsageError, match=r"nothing to start from at '(absent|,)'"):
-        starting_model(replace(RECIPE, start=start), len(CLASSES), settings)
+        starting_model(replace(RECIPE, start=start), CLASSES, settings)
 
 
 def test_another_network_cannot_be_averaged(settings: Settings) -> None:
     save_tiny_model(settings.weights_dir / "other", architecture="mobilenet_v3_large")
     with pytest.raises(UsageError, match=r"other holds a mobilenet_v3_large; the recipe asks for mobilenet_v3_small"):
-        starting_model(replace(RECIPE, start="one,other"), len(CLASSES), settings)
+        starting_model(replace(RECIPE, start="one,other"), CLASSES, settings)
 
 
 def test_what_any_of_them_was_trained_on_counts(settings: Settings) -> None:
@@ -87,3 +88,60 @@ def test_a_soup_is_calibrated_and_evaluated_as_it_is(films: Path, tmp_path: Path
     norm = [key for key in soup if key.endswith("running_mean")][-1]  # the first comes after something linear
     assert not torch.allclose(soup[norm], (one[norm] + two[norm]) / 2, rtol=1e-2), "measured afresh"
     assert resumed(tmp_path / "soup").weights_sha256 == card.weights_sha256
+
+
+AB = ("A", "B")
+
+
+def rows_of(network: torch.nn.Module) -> torch.Tensor:
+    """A row an output; biases are 0 at first."""
+    return network.state_dict()["classifier.3.weight"]
+
+
+def test_a_start_of_the_same_classes_in_another_order_is_put_in_order(settings: Settings) -> None:
+    save_tiny_model(settings.weights_dir / "one", classes=("B", "A"))
+    given = rows_of(load_model(settings.weights_dir / "one")[0])
+    found = rows_of(starting_model(replace(RECIPE, start="one", epochs=0), AB, settings))
+    assert torch.equal(found, given.flip(0))
+
+
+def test_what_a_start_knows_of_a_class_goes_to_that_class_and_another_begins_at_random(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As many classes, one of them another: what told B from A must not begin as what tells C from B."""
+    save_tiny_model(settings.weights_dir / "one", classes=AB)
+    given = rows_of(load_model(settings.weights_dir / "one")[0])
+    found = rows_of(starting_model(replace(RECIPE, start="one"), ("B", "C"), settings))
+    again = rows_of(starting_model(replace(RECIPE, start="one"), ("B", "C"), settings))
+    assert torch.equal(found[0], given[1]), "B"
+    assert not torch.equal(found[1], given[0]), "C is not A"
+    assert torch.equal(found[1], again[1]), "from the recipe's seed"
+    assert "one knows A, B: the last layer begins at random for C" in caplog.text
+
+
+def test_a_start_of_the_same_classes_is_taken_as_it_is(settings: Settings) -> None:
+    found = starting_model(replace(RECIPE, start="one"), CLASSES, settings).state_dict()
+    for key, value in load_model(settings.weights_dir / "one")[0].state_dict().items():
+        assert torch.equal(found[key], value), key
+
+
+@pytest.mark.parametrize("changes", [{"start": "one", "epochs": 0}, {"start": "one,two"}])
+def test_other_classes_are_refused_where_nothing_would_teach_them(settings: Settings, changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"one tells COVID, .* apart, the images are of A, B; .* of the same classes"):
+        starting_model(replace(RECIPE, **changes), AB, settings)
+
+
+def test_a_checkpoints_classes_are_those_of_its_run(settings: Settings, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    pd.DataFrame({"file": ["a", "b"], "label": ["A", "B"]}).to_csv(run / "split.csv", index=False)
+    save_tiny_model(settings.weights_dir / "one", classes=AB)
+    given = load_model(settings.weights_dir / "one")[0]
+    torch.save({"model": given.state_dict()}, run / "checkpoints" / "last.ckpt")
+    recipe = replace(RECIPE, start=str(run / "checkpoints" / "last.ckpt"))
+    assert torch.equal(rows_of(starting_model(recipe, ("B", "C"), settings))[0], rows_of(given)[1])
+    with pytest.raises(UsageError, match="tells A, B apart"):
+        starting_model(replace(recipe, epochs=0), ("B", "C"), settings)
+    (run / "split.csv").unlink()
+    with pytest.raises(UsageError, match="tells other classes apart"):
+        starting_model(replace(recipe, epochs=0), CLASSES, settings)
