@@ -32,7 +32,8 @@ from lungassist.training.judge import judge
 from lungassist.training.pixels import LabelledImages, Rows
 from lungassist.training.processes import launch
 from lungassist.training.recipe import Recipe
-from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.state import FitState, placed, start
+from lungassist.training.steps import steps_in_epoch
 from lungassist.training.surroundings import Surroundings, chests_everywhere, find_chests
 from lungassist.training.teachers import Teachers
 

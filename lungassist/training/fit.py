@@ -22,7 +22,8 @@ from lungassist.training.optimisation import class_weights_of
 from lungassist.training.pixels import LabelledImages
 from lungassist.training.processes import added_up, launch, own_slice
 from lungassist.training.recipe import Recipe
-from lungassist.training.state import EpochFigures, FitState, steps_in_epoch
+from lungassist.training.state import EpochFigures, FitState
+from lungassist.training.steps import steps_in_epoch
 from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
 

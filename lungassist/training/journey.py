@@ -29,7 +29,8 @@ from lungassist.training.processes import added_up, launch
 from lungassist.training.reporter import Curves, Reporter
 from lungassist.training.run import RunDirectory
 from lungassist.training.starting import starting_model
-from lungassist.training.state import FitState, placed, start, steps_in_epoch
+from lungassist.training.state import FitState, placed, start
+from lungassist.training.steps import averaging_warning, steps_in_epoch
 from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
 
@@ -112,6 +113,8 @@ def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers
     images = len(material.rows("train"))
     if not steps_in_epoch(images, recipe.batch_size, work.fabric.world_size):
         raise TrainingError(f"There are too few training images: {images}. Add images, or take fewer processes.")
+    if slow := averaging_warning(recipe, images, processes=work.fabric.world_size):
+        log.warning("%s", slow)
     state = start(model, recipe, images, work.fabric)
     if work.checkpoints.restore(state):
         log.info("going on after epoch %d, step %d", state.epoch, state.step)

@@ -15,6 +15,7 @@ from lungassist.training import selection
 from lungassist.training.optimisation import optimiser_of, schedule_of
 from lungassist.training.processes import launch, share_batch_norm
 from lungassist.training.recipe import Recipe
+from lungassist.training.steps import steps_in_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,3 @@ def placed(model: nn.Module, device: torch.device) -> nn.Module:
     """Put `model` on its device, channels last: convolutions are faster so."""
     moved: nn.Module = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
-
-
-def steps_in_epoch(images: int, batch_size: int, processes: int = 1) -> int:
-    """Batches in an epoch; a last one with a single image a process is dropped, since batch norm cannot use it."""
-    return images // batch_size + (images % batch_size >= 2 * processes)

@@ -31,14 +31,16 @@ def accuracy_curves(epochs: pd.DataFrame) -> go.Figure:
     return _pair(epochs, "accuracy", ".1%", ".0%")
 
 
-def gap_sentence(epochs: pd.DataFrame) -> str:
-    """The over-fitting gap of the last epoch, and what it means."""
+def gap_sentence(epochs: pd.DataFrame, lag: str = "") -> str:
+    """The over-fitting gap of the last epoch, and what it means; `lag`, if the average lags behind, says that."""
     last = epochs.iloc[-1]
     gap = float(last["train_accuracy"] - last["validation_accuracy"])
     found = (
         f"Over-fitting gap after epoch {int(last['epoch'])}: {100 * gap:+.1f} points "
         f"(train {last['train_accuracy']:.1%}, validation {last['validation_accuracy']:.1%})."
     )
+    if lag:
+        return f"{found} {lag}"
     if gap > _WIDE:
         return f"{found} That is wide: more augmentation, weight decay or fewer epochs may help."
     if gap < 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import streamlit as st
@@ -17,6 +16,7 @@ from lungassist.jobs.resources import resources
 from lungassist.training.baseline_recipe import BaselineConfig, BaselineRecipe
 from lungassist.training.config import RunConfig
 from lungassist.training.recipe import Recipe
+from lungassist.training.steps import averaging_warning, steps_in_epoch
 from pages.parts import session
 from pages.parts import training_state as state
 from pages.parts.training_data import Data
@@ -101,12 +101,14 @@ def _say_how_much(recipe: Recipe, data: Data) -> None:
     train = data.images("train")
     if not train:
         return
-    steps = math.ceil(train / recipe.batch_size)
+    steps = steps_in_epoch(train, recipe.batch_size)
     epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
     st.caption(
         f"{epochs} of {steps:,} {'batch' if steps == 1 else 'batches'} over {train:,} training images, judged on "
         f"{data.images('validation'):,}, tested once on {data.images('test'):,}."
     )
+    if slow := averaging_warning(recipe, train):
+        st.warning(slow, icon=":material/slow_motion_video:")
 
 
 def _is_measuring() -> bool:

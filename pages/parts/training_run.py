@@ -9,6 +9,7 @@ from typing import Final
 import pandas as pd
 import streamlit as st
 
+from lungassist.experiments.averaging import lag_of
 from lungassist.experiments.lines import Line
 from lungassist.experiments.machine import MachineUse, machine_use
 from lungassist.experiments.standing import phase_share, progress_text, resource_title
@@ -43,7 +44,7 @@ def show_run(board: JobBoard, line: Line) -> None:
         epochs = read_epochs(job.run_dir)
         if job.state.value == "done":
             show_result(job)
-        _curves(epochs)
+        _curves(job, epochs)
     _more(job)
 
 
@@ -95,7 +96,7 @@ def _use(pid: int | None) -> MachineUse:
     return machine_use(pid)
 
 
-def _curves(epochs: pd.DataFrame) -> None:
+def _curves(job: Job, epochs: pd.DataFrame) -> None:
     if not is_complete(epochs):
         return
     left, right = st.columns(2)
@@ -105,7 +106,7 @@ def _curves(epochs: pd.DataFrame) -> None:
     with right:
         st.markdown("**Accuracy**")
         st.plotly_chart(accuracy_curves(epochs), config={"displayModeBar": False}, key="training_accuracy")
-    st.caption(gap_sentence(epochs))
+    st.caption(gap_sentence(epochs, lag_of(job.run_dir, len(epochs))))
 
 
 def _more(job: Job) -> None:

@@ -68,6 +68,14 @@ def test_without_a_gpu_the_form_begins_with_the_quick_preset(page: AppTest) -> N
     assert not page.button(key="training_go").disabled
 
 
+def test_an_average_that_so_few_steps_leave_near_its_start_is_told_before_the_launch(page: AppTest) -> None:
+    page.number_input(key=key_of("averaging")).set_value(0.998)
+    shown(page.number_input(key=key_of("batch_size")).set_value(8).run())
+    assert any("After 20 steps 96% of the moving average" in warning.value for warning in page.warning)
+    shown(page.number_input(key=key_of("averaging")).set_value(0.8).run())
+    assert not any("moving average" in warning.value for warning in page.warning)
+
+
 def test_teachers_are_chosen_from_the_shelf_and_launched_with(page: AppTest) -> None:
     teachers = page.multiselect(key=key_of("teachers"))
     assert teachers.options == ["tiny"]

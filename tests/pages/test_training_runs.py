@@ -74,9 +74,21 @@ def test_a_run_under_way_shows_its_progress_curves_gap_and_log(
     assert bar.text == "Epoch 3 of 4 · batch 1 of 2 · 50 images/s · 10 min left"
     assert bar.value == 62
     assert "+15.0 points" in text(page), "95 % in training, 80 % in validation"
+    assert "fewer epochs may help" in text(page)
     assert "epoch 2 of 4" in text(page) and "loss 0.500" in text(page) and "CPU" in text(page)
     curves = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
     assert [trace["name"] for curve in curves for trace in curve["data"]] == ["Train", "Validation"] * 2
+
+
+def test_where_the_average_lags_behind_fewer_epochs_are_not_advised(
+    board: JobBoard, settings: Settings, films: Path, done: Job
+) -> None:
+    split = "file,label,split\n" + "".join(f"{i}.png,COVID,train\n" for i in range(640))
+    (done.run_dir / "split.csv").write_text(split)
+    page = opened()
+    assert "+15.0 points" in text(page)
+    assert "After 20 steps 96% of the moving average" in text(page), "0.998 ** 20"
+    assert "Choose averaging 0.8, or more epochs." in text(page) and "fewer epochs" not in text(page)
 
 
 def test_the_run_of_the_address_is_shown(board: JobBoard, settings: Settings, films: Path, done: Job) -> None:

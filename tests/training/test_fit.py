@@ -17,7 +17,8 @@ from lungassist.training.judge import judge
 from lungassist.training.optimisation import optimiser_of, schedule_of
 from lungassist.training.pixels import LabelledImages, Rows
 from lungassist.training.recipe import Recipe
-from lungassist.training.state import FitState, start, steps_in_epoch
+from lungassist.training.state import FitState, start
+from lungassist.training.steps import steps_in_epoch
 from tests.drawn import SMALL, network_of
 
 RECIPE = Recipe(architecture=SMALL, start="scratch", size=32, epochs=2, batch_size=8, learning_rate=1e-3, averaging=0.5)
