@@ -28,6 +28,9 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _SPELLINGS: Final[Mapping[str, str]] = {name: label for label, names in _NAMES.items() for name in names}
 
+#: What tables have for a patient who is not known; as one patient, all of these images would stay in one split.
+_UNKNOWN: Final = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown"})
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetIndex:
@@ -157,7 +160,13 @@ def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> tuple[pd.DataF
     for column in ("patient_id", "source"):
         if column not in table:
             table[column] = ""
-    return table.fillna("").sort_values("file", ignore_index=True), notes
+    table = table.fillna("").sort_values("file", ignore_index=True)
+    nobody = table["patient_id"].str.strip().str.lower().isin(_UNKNOWN) & (table["patient_id"] != "")
+    if nobody.any():
+        words = ", ".join(sorted({repr(word) for word in table.loc[nobody, "patient_id"]}))
+        notes.append(f"{int(nobody.sum()):,} images have the patient {words}: taken for unknown, each its own patient.")
+        table.loc[nobody, "patient_id"] = ""
+    return table, notes
 
 
 def _read_metadata(metadata: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -59,14 +59,19 @@ def assign_splits(
     if method != "random":
         raise DatasetError(f"The method of splitting must be one of {', '.join(METHODS)}, not {method!r}.")
     splits = split_at_random(len(labels), seed=seed, together=together)
-    counts = pd.crosstab(np.asarray(labels), splits).reindex(columns=SPLITS, fill_value=0)
-    if (counts == 0).any(axis=None):
-        label, split = next((row, name) for row, name in counts.stack().index if counts.loc[row, name] == 0)
+    if (lack := _lacking(labels, splits)) is not None:
+        label, split = lack
         raise DatasetError(
             f"Split at random with seed {seed}, no image of the class {label!r} falls into {split}; the data set has "
             f"{labels.count(label)} of them. Split by patient, which keeps every class in every split, or add images."
         )
     return splits
+
+
+def _lacking(labels: Sequence[str], splits: NDArray[np.str_]) -> tuple[str, str] | None:
+    """The first class without an image in some split, and that split."""
+    counts = pd.crosstab(np.asarray(labels), splits).reindex(columns=SPLITS, fill_value=0)
+    return next(((str(label), str(name)) for label, name in counts.stack().index if counts.loc[label, name] == 0), None)
 
 
 def split_at_random(
@@ -171,7 +176,8 @@ def split_by_patient(
         `(N,)` of 'train', 'validation', 'test'.
 
     Raises:
-        DatasetError: a class has too few patients for one in each split.
+        DatasetError: a class has too few patients for one in each split, or shares so many with other classes that it
+            has no image in one.
     """
     patients = [pid or f"\0image {i}" for i, pid in enumerate(patient_ids)]
     frame = pd.DataFrame({"label": list(labels), "patient": patients})
@@ -186,7 +192,21 @@ def split_by_patient(
                 "validation and test each get one. Near duplicates that are kept together count as one patient."
             )
         where |= _deal(sizes, np.asarray(shares) * len(rows), rng)
-    return np.asarray(frame["patient"].map(where), dtype=np.str_)
+    splits = np.asarray(frame["patient"].map(where), dtype=np.str_)
+    if (lack := _lacking(labels, splits)) is not None:
+        raise DatasetError(_shared_too_much(frame, *lack, seed))
+    return splits
+
+
+def _shared_too_much(frame: pd.DataFrame, label: str, split: str, seed: int) -> str:
+    rows = frame[frame["label"] == label]
+    shared = rows.loc[rows["home"] != label, "patient"].nunique()
+    return (
+        f"Split by patient with seed {seed}, no image of the class {label!r} falls into {split}: {shared} of its "
+        f"{rows['patient'].nunique()} patient(s) have images of classes before it in the alphabet too, and go where "
+        "those put them. Where ids are counted anew in every class, make them different, as in COVID-1 and Normal-1; "
+        "else choose another seed, or add patients. Near duplicates that are kept together count as one patient."
+    )
 
 
 def _deal(sizes: pd.Series[int], wanted: NDArray[np.float64], rng: np.random.Generator) -> dict[str, str]:

@@ -112,9 +112,23 @@ def test_metadata_is_joined_by_file_and_never_relabels(tmp_path: Path) -> None:
     )
     table = index_folder(tmp_path / "data", metadata).table
     assert list(table["label"]) == [COVID, COVID, NORMAL]
-    assert list(table["patient_id"]) == ["", "007", "NA"]
+    assert list(table["patient_id"]) == ["", "007", ""]
     assert list(table["age"]) == ["", "", "31"]
     assert list(table["source"]) == ["", "", ""]
+
+
+def test_a_word_for_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:
+    """As one patient, all of them would be kept in one split."""
+    write_films(tmp_path / "data", {COVID: 4, NORMAL: 3})
+    ids = ("NA", " unknown ", "7", "Nancy", "nan", "N/A", "")
+    files = index_folder(tmp_path / "data").table["file"]
+    metadata = tmp_path / "metadata.csv"
+    metadata.write_text("file,patient_id\n" + "".join(f"{f},{id}\n" for f, id in zip(files, ids, strict=True)))
+    index = index_folder(tmp_path / "data", metadata)
+    assert list(index.table["patient_id"]) == ["", "", "7", "Nancy", "", "", ""]
+    assert index.notes == (
+        "4 images have the patient ' unknown ', 'N/A', 'NA', 'nan': taken for unknown, each its own patient.",
+    )
 
 
 @pytest.mark.parametrize(

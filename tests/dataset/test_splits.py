@@ -85,6 +85,16 @@ def test_too_few_patients_are_told() -> None:
         split_by_patient(["a"] * 9 + ["b"] * 9, [""] * 9 + ["p1"] * 5 + ["p2"] * 4)
 
 
+@pytest.mark.parametrize("theirs", [["0"] * 4, ["0", "0", "1", "1"]])
+def test_a_class_that_shares_all_its_patients_and_misses_a_split_is_told(theirs: list[str]) -> None:
+    """No patient is dealt for it, so that it falls where the other class's patients happen to fall."""
+    labels, patients = ["a"] * 12 + ["b"] * 4, [str(i) for i in range(12)] + theirs
+    shared = len(set(theirs))
+    told = rf"no image of the class 'b' falls into (train|validation|test): {shared} of its {shared} patient\(s\)"
+    with pytest.raises(DatasetError, match=told):
+        split_by_patient(labels, patients)
+
+
 def test_the_hash_is_of_the_assignment_not_of_its_order() -> None:
     files, splits = ["a.png", "b.png", "c.png"], ["train", "test", "train"]
     assert split_hash(files, splits) == split_hash(files[::-1], splits[::-1])
