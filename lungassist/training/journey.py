@@ -6,16 +6,19 @@ import logging
 import traceback
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
 from lightning.fabric import Fabric
 from torch import nn
 
+from lungassist.dataset import DatasetIndex
 from lungassist.device import choose_device
 from lungassist.errors import TrainingError
 from lungassist.files import write_json
 from lungassist.models.card import Card
+from lungassist.models.registry import build
 from lungassist.settings import Settings
 from lungassist.training.checkpoints import Checkpoints
 from lungassist.training.config import RunConfig
@@ -23,12 +26,13 @@ from lungassist.training.failures import StopRequest, is_out_of_memory
 from lungassist.training.fit import fit
 from lungassist.training.material import Material, gather, indexed
 from lungassist.training.memory import fitting_batch_size
+from lungassist.training.origins import Origins, teacher_folders
 from lungassist.training.outcome import evaluate_and_save
 from lungassist.training.pixels import placed_images
 from lungassist.training.processes import added_up, launch
 from lungassist.training.reporter import Curves, Reporter
 from lungassist.training.run import RunDirectory
-from lungassist.training.starting import starting_model
+from lungassist.training.starting import images_seen_before, starting_model
 from lungassist.training.state import FitState, placed, start
 from lungassist.training.steps import averaging_warning, steps_in_epoch
 from lungassist.training.surroundings import Surroundings
@@ -89,23 +93,47 @@ def finetune(
 def _journey(work: _Work) -> Card | None:
     work.report.say("preparing", "Looking for images")
     index = indexed(work.config)
+    recorded = Origins.read(work.run.origins) if work.checkpoints.last.exists() else None
     # Before thousands of images are read: weights that are missing are told of at once.
-    model = starting_model(work.config.recipe, index.classes, work.settings)
-    teachers = Teachers.of(work.config.recipe, index.classes, work.settings, work.fabric.device)
-    if work.fabric.is_global_zero:
-        counted = work.report.counting("reading", "Reading images")
-        material = gather(work.config, index, work.settings, progress=counted, stop=work.stop)
-        work.run.begin(material.table, going_on=work.checkpoints.last.exists())
-        write_json(work.run.audit, material.audit.to_json())
-    work.fabric.barrier()
-    if not work.fabric.is_global_zero:  # all that it needs is in the cache now
-        material = gather(work.config, index, work.settings)
+    folders = teacher_folders(work.config.recipe, work.settings, recorded)
+    model = _network(work, index.classes, recorded)
+    teachers = Teachers.of(work.config.recipe, index.classes, work.settings, work.fabric.device, folders)
+    material, origins = _gathered(work, index, recorded, folders)
     state = _train(placed(model, work.fabric.device), material, work, teachers)
     if not work.fabric.is_global_zero:
         return None
-    card = evaluate_and_save(state, material, work.config, work.run, work.settings, work.report, work.stop)
+    card = evaluate_and_save(state, material, work.config, work.run, origins, work.report, work.stop)
     work.run.set_status("done", message="Done", epoch=state.epoch, epochs=state.epoch)
     return card
+
+
+def _network(work: _Work, classes: tuple[str, ...], recorded: Origins | None) -> nn.Module:
+    """The network before training; of a run that goes on, one that its checkpoint fills: its start may be gone."""
+    if recorded is None:
+        return starting_model(work.config.recipe, classes, work.settings)
+    return build(work.config.recipe.architecture, len(classes))
+
+
+def _gathered(
+    work: _Work, index: DatasetIndex, recorded: Origins | None, folders: list[Path]
+) -> tuple[Material, Origins]:
+    recipe, going_on = work.config.recipe, work.checkpoints.last.exists()
+    # A run that was begun before origins were recorded keeps its split, however it would be dealt by now.
+    dealt = work.run.split if going_on and recorded is None else None
+    if not work.fabric.is_global_zero:
+        work.fabric.barrier()  # all that it needs is in the cache then
+        return gather(work.config, index, work.settings, dealt=dealt), recorded or Origins()
+    counted = work.report.counting("reading", "Reading images")
+    material = gather(work.config, index, work.settings, progress=counted, stop=work.stop, dealt=dealt)
+    origins = recorded
+    if origins is None:
+        seen = images_seen_before(recipe, material.table, work.settings)
+        # What has the names now may not be what the run began with.
+        origins = Origins(images_seen=seen) if going_on else Origins.of(recipe, folders, seen, work.settings)
+    work.run.begin(material.table, going_on=going_on, origins=origins.to_json())
+    write_json(work.run.audit, material.audit.to_json())
+    work.fabric.barrier()
+    return material, origins
 
 
 def _train(model: nn.Module, material: Material, work: _Work, teachers: Teachers | None) -> FitState:

@@ -85,8 +85,17 @@ def gather(
     *,
     progress: Callable[[int, int], None] | None = None,
     stop: StopRequest | None = None,
+    dealt: Path | None = None,
 ) -> Material:
     """Read, prepare, audit and split every image of `index`.
+
+    Args:
+        config: the run's.
+        index: of its folder.
+        settings: where the cache is.
+        progress: told how many images of how many are there.
+        stop: becomes true when somebody wants the run to end.
+        dealt: the split that the run was begun with, which is kept; by default images are dealt as `config` says.
 
     Raises:
         DatasetError: a class has no readable image, or too few patients for three splits.
@@ -110,7 +119,7 @@ def gather(
         first = next(iter(prepared.unreadable.items()))
         raise DatasetError(f"No image of the class {lost[0]!r} can be read; the first that failed: {', '.join(first)}")
     split = np.full(len(index.table), UNREADABLE, dtype=object)
-    split[prepared.readable] = _split_of(config, usable, prepared)
+    split[prepared.readable] = _split_of(config, usable, prepared) if dealt is None else _as_dealt(dealt, usable)
     found = audit(index, prepared, split.astype(str))
     return Material(index, prepared, index.table.assign(split=split), found, raw)
 
@@ -121,6 +130,12 @@ def _split_of(config: RunConfig, usable: pd.DataFrame, prepared: PreparedImages)
         return _split_from(config.split_file, usable)
     together = duplicate_groups(prepared)[prepared.readable] if recipe.duplicates_together else None
     return assign_splits(usable, method=recipe.split, seed=recipe.split_seed, together=together)
+
+
+def _as_dealt(path: Path, usable: pd.DataFrame) -> NDArray[np.str_]:
+    """The split in a run's directory; an image that was not readable then is in none, which the run will refuse."""
+    given = read_split(path).set_index("file")["split"].replace(UNREADABLE, UNUSED)
+    return np.asarray(usable["file"].map(given).fillna(UNUSED), dtype=np.str_)
 
 
 def _split_from(path: Path, usable: pd.DataFrame) -> NDArray[np.str_]:

@@ -21,14 +21,13 @@ from lungassist.models.card import Card
 from lungassist.models.operating_point import HIGHEST_PROBABILITY
 from lungassist.models.registry import build
 from lungassist.models.weights import PREDICTIONS_FILE, save_model
-from lungassist.settings import Settings
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import StopRequest
 from lungassist.training.judge import predict_logits
 from lungassist.training.material import Material
+from lungassist.training.origins import Origins
 from lungassist.training.reporter import Reporter
 from lungassist.training.run import RunDirectory, environment
-from lungassist.training.starting import images_seen_before
 from lungassist.training.state import FitState, placed
 
 log = logging.getLogger(__name__)
@@ -52,7 +51,7 @@ def evaluate_and_save(
     material: Material,
     config: RunConfig,
     run: RunDirectory,
-    settings: Settings,
+    origins: Origins,
     report: Reporter,
     stop: StopRequest,
 ) -> Card:
@@ -84,7 +83,7 @@ def evaluate_and_save(
         )
     table, temperature = _predictions(material, used, logits.numpy().astype(np.float64))
     write_predictions(run.model / PREDICTIONS_FILE, table)
-    return save_model(run.model, weights, _card(state, material, config, settings, table, temperature))
+    return save_model(run.model, weights, _card(state, material, config, origins, table, temperature))
 
 
 def _predictions(
@@ -100,12 +99,11 @@ def _card(
     state: FitState,
     material: Material,
     config: RunConfig,
-    settings: Settings,
+    origins: Origins,
     table: pd.DataFrame,
     temperature: float,
 ) -> Card:
     figures = {split: figures_of(table[table["split"] == split], material.classes) for split in SPLITS}
-    seen = images_seen_before(config.recipe, material.table, settings)
     return Card(
         name=config.name,
         version="1.0",
@@ -120,7 +118,7 @@ def _card(
         hyper_parameters=config.recipe.to_json(),
         libraries=environment(),
         figures=figures,
-        limitations=_limitations(material, figures["test"], seen),
+        limitations=_limitations(material, figures["test"], origins.images_seen),
         weights_sha256="",
         training={
             "epochs": state.epoch,
@@ -128,9 +126,16 @@ def _card(
             "chosen_by": config.recipe.choose_by,
             "seconds": round(sum(epoch.seconds for epoch in state.history), 1),
             "device": next(state.model.parameters()).device.type,
-            "images_seen_by_start": dict(seen),
+            "images_seen_by_start": dict(origins.images_seen),
+            **_began_from(origins),
         },
     )
+
+
+def _began_from(origins: Origins) -> dict[str, Any]:
+    """A card's words on the models that its own was made from, where there are any."""
+    models = {key: value for key, value in origins.to_json().items() if key in ("starts", "teachers")}
+    return {"origins": models} if origins.starts or origins.teachers else {}
 
 
 def data_of(material: Material, table: pd.DataFrame) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class RunDirectory:
         self.split = path / SPLIT_FILE
         self.environment = path / "environment.json"
         self.audit = path / "audit.json"
+        self.origins = path / "origins.json"
         self.epochs = path / EPOCHS_FILE
         self.checkpoints = path / "checkpoints"
         self.tensorboard = path / "tensorboard"
@@ -97,8 +98,8 @@ class RunDirectory:
         finally:
             lock.release()
 
-    def begin(self, table: pd.DataFrame, *, going_on: bool) -> None:
-        """Record the split and what computes.
+    def begin(self, table: pd.DataFrame, *, going_on: bool, origins: Mapping[str, Any] | None = None) -> None:
+        """Record the split, what computes and, at the first start, what the run begins from.
 
         Raises:
             TrainingError: the run goes on, but the images or their split are not what they were.
@@ -108,6 +109,8 @@ class RunDirectory:
                 f"The images or their split have changed since the run in {self.path} began. "
                 "Restore the data, or start again in another run directory."
             )
+        if not going_on and origins is not None:
+            write_json(self.origins, origins)
         write_atomically(self.split, lambda p: table.to_csv(p, index=False))
         write_json(self.environment, environment())
 

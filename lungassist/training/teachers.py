@@ -9,8 +9,9 @@ have teachers that want them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -55,7 +56,12 @@ class Teachers:
 
     @classmethod
     def of(
-        cls, recipe: Recipe, classes: tuple[str, ...], settings: Settings, device: torch.device | None = None
+        cls,
+        recipe: Recipe,
+        classes: tuple[str, ...],
+        settings: Settings,
+        device: torch.device | None = None,
+        folders: Sequence[Path] | None = None,
     ) -> Teachers | None:
         """Load the recipe's teachers; None where it has none.
 
@@ -64,6 +70,7 @@ class Teachers:
             classes: of the pupil's outputs; the teachers' must be the same.
             settings: where `weights/` is.
             device: where they will compute; the CPU unless given.
+            folders: of the teachers, where they are not those of the names.
 
         Raises:
             UsageError: there is no such model, it knows other classes, or it sees images enhanced in a way that the
@@ -73,7 +80,7 @@ class Teachers:
         if not recipe.teachers:
             return None
         found = []
-        for name, network, card in _networks(recipe, settings):
+        for name, network, card in _networks(recipe, settings, folders):
             if card.classes != classes:
                 raise UsageError(
                     f"The teacher {name} tells {', '.join(card.classes)} apart; the images are of {', '.join(classes)}."
@@ -130,10 +137,13 @@ class Teachers:
         return (1 - self._share) * losses + self._share * _SOFTENING**2 * divergence
 
 
-def _networks(recipe: Recipe, settings: Settings) -> Iterator[tuple[str, nn.Module, Card]]:
+def _networks(
+    recipe: Recipe, settings: Settings, folders: Sequence[Path] | None
+) -> Iterator[tuple[str, nn.Module, Card]]:
     """Every teacher; of an ensemble each member, as if it had been named itself."""
-    for name in recipe.teachers:
-        members, whole = load_members(model_folder(name, settings))
+    places = [model_folder(name, settings) for name in recipe.teachers] if folders is None else folders
+    for name, place in zip(recipe.teachers, places, strict=True):
+        members, whole = load_members(place)
         for network, card in members:
             yield f"{name} ({card.name})" if whole.members else name, network, card
 

@@ -38,6 +38,7 @@ EXPECTED_FILES = {
     "split.csv",
     "environment.json",
     "audit.json",
+    "origins.json",
     "epochs.csv",
     "checkpoints/last.ckpt",
     "status.json",
