@@ -26,7 +26,7 @@ from lungassist.training.failures import StopRequest, is_out_of_memory
 from lungassist.training.fit import fit
 from lungassist.training.material import Material, gather, indexed
 from lungassist.training.memory import fitting_batch_size
-from lungassist.training.origins import Origins, teacher_folders
+from lungassist.training.origins import Origins, check_content, teacher_folders
 from lungassist.training.outcome import evaluate_and_save
 from lungassist.training.pixels import placed_images
 from lungassist.training.processes import added_up, launch
@@ -129,8 +129,12 @@ def _gathered(
     if origins is None:
         seen = images_seen_before(recipe, material.table, work.settings)
         # What has the names now may not be what the run began with.
-        origins = Origins(images_seen=seen) if going_on else Origins.of(recipe, folders, seen, work.settings)
+        origins = Origins(images_seen=seen)
+        if not going_on:
+            content = material.prepared.content_hash
+            origins = Origins.of(recipe, folders, work.settings, images_seen=seen, content_sha256=content)
     work.run.begin(material.table, going_on=going_on, origins=origins.to_json())
+    check_content(recorded, material.prepared.content_hash)
     write_json(work.run.audit, material.audit.to_json())
     work.fabric.barrier()
     return material, origins

@@ -55,15 +55,23 @@ class Origins:
     Attributes:
         starts, teachers: in the recipe's order; no starts where it starts from ImageNet or scratch.
         images_seen: by split, see `starting.images_seen_before`.
+        content_sha256: of the images' bytes and labels, see `PreparedImages.content_hash`; '' where unknown.
     """
 
     starts: tuple[Origin, ...] = ()
     teachers: tuple[Origin, ...] = ()
     images_seen: Mapping[str, int] = field(default_factory=dict)
+    content_sha256: str = ""
 
     @classmethod
     def of(
-        cls, recipe: Recipe, teachers: Sequence[Path], images_seen: Mapping[str, int], settings: Settings
+        cls,
+        recipe: Recipe,
+        teachers: Sequence[Path],
+        settings: Settings,
+        *,
+        images_seen: Mapping[str, int],
+        content_sha256: str,
     ) -> Origins:
         """What a run of `recipe` begins from now; `teachers` are the folders of its teachers."""
         starts = () if recipe.start in ("imagenet", "scratch") else start_folders(recipe, settings)
@@ -71,6 +79,7 @@ class Origins:
             tuple(Origin.of(*pair) for pair in zip(recipe.starts, starts, strict=False)),
             tuple(Origin.of(*pair) for pair in zip(recipe.teachers, teachers, strict=True)),
             dict(images_seen),
+            content_sha256,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -79,7 +88,7 @@ class Origins:
             "starts": [asdict(each) for each in self.starts],
             "teachers": [asdict(each) for each in self.teachers],
         }
-        return {**models, "images_seen": dict(self.images_seen)}
+        return {**models, "images_seen": dict(self.images_seen), "content_sha256": self.content_sha256}
 
     @classmethod
     def read(cls, path: Path) -> Origins | None:
@@ -93,11 +102,26 @@ class Origins:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             starts, teachers = (tuple(Origin(**each) for each in values[key]) for key in ("starts", "teachers"))
-            return cls(starts, teachers, {str(split): int(count) for split, count in values["images_seen"].items()})
+            seen = {str(split): int(count) for split, count in values["images_seen"].items()}
+            return cls(starts, teachers, seen, str(values["content_sha256"]))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise TrainingError(
                 f"{path} cannot be read ({error}). Restore it, or start again in another run directory."
             ) from error
+
+
+def check_content(recorded: Origins | None, content_sha256: str) -> None:
+    """Refuse to go on with other images than a run began with, under the same names.
+
+    Raises:
+        TrainingError: the bytes or labels of the images are not what they were.
+    """
+    if recorded is not None and recorded.content_sha256 not in ("", content_sha256):
+        raise TrainingError(
+            "Images have other content than when the run began, under the same names (SHA-256 over all of them "
+            f"{recorded.content_sha256[:8]}, now {content_sha256[:8]}), so what it learnt would be mixed. Restore the "
+            "data, or start again in another run directory."
+        )
 
 
 def teacher_folders(recipe: Recipe, settings: Settings, recorded: Origins | None) -> list[Path]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from lungassist.errors import LungAssistError, TrainingError, UsageError
+from lungassist.dataset import read_split
+from lungassist.errors import DatasetError, LungAssistError, TrainingError, UsageError
 from lungassist.files import write_atomically, write_json
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import CancelledError, cause_of
 from lungassist.training.progress import EPOCHS_FILE, LOG_FILE, SPLIT_FILE, STATUS_FILE, read_status
 
-_AS_TEXT: Final[Mapping[str, Any]] = {"dtype": str, "keep_default_na": False}
+log = logging.getLogger(__name__)
 
 
 class Recorded(Protocol):
@@ -102,9 +104,10 @@ class RunDirectory:
         """Record the split, what computes and, at the first start, what the run begins from.
 
         Raises:
-            TrainingError: the run goes on, but the images or their split are not what they were.
+            TrainingError: the run goes on, but the images or their split are not what they were, or its record of them
+                is damaged.
         """
-        if going_on and _assignment(pd.read_csv(self.split, **_AS_TEXT)) != _assignment(table):
+        if going_on and _assignment(self._recorded_split()) != _assignment(table):
             raise TrainingError(
                 f"The images or their split have changed since the run in {self.path} began. "
                 "Restore the data, or start again in another run directory."
@@ -112,7 +115,30 @@ class RunDirectory:
         if not going_on and origins is not None:
             write_json(self.origins, origins)
         write_atomically(self.split, lambda p: table.to_csv(p, index=False))
-        write_json(self.environment, environment())
+        self._record_environment(going_on)
+
+    def _recorded_split(self) -> pd.DataFrame:
+        try:
+            return read_split(self.split)
+        except DatasetError as error:
+            raise TrainingError(
+                f"{error} The run cannot go on without it: restore it, or start again in another run directory."
+            ) from error
+
+    def _record_environment(self, going_on: bool) -> None:
+        """What computes now; `earlier` holds what computed before something of it changed, the first first."""
+        now: dict[str, Any] = environment()
+        if going_on and (before := _read_json(self.environment)):
+            earlier = before.pop("earlier", [])
+            differing = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+            if differing:
+                words = ", ".join(f"{name} {now.get(name)} (was {before.get(name)})" for name in differing)
+                log.warning("the run goes on with another %s; it may not end with the same weights", words)
+                stretch = {**before, "until": datetime.now(UTC).isoformat(timespec="seconds")}
+                earlier = [*earlier, stretch]
+            if earlier:
+                now["earlier"] = earlier
+        write_json(self.environment, now)
 
     def set_status(self, state: str, **more: Any) -> None:
         """Say where the run stands; see `progress.RunStatus` for the words."""
@@ -149,6 +175,15 @@ class RunDirectory:
         # On a full disk not even this can be written; the first error says more than a second one.
         with suppress(OSError):
             self.set_status(state, cause=cause)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """What was recorded; nothing where it is gone or cannot be read, since no result depends on it."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _assignment(split: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -291,6 +291,45 @@ def test_other_images_end_a_resumed_run(copied: Path, tmp_path: Path) -> None:
     assert status_of(copied)["state"] == "failed"
 
 
+def test_other_images_under_the_same_names_end_a_resumed_run(copied: Path, films: Path, tmp_path: Path) -> None:
+    """Labels and files are what they were, and one film is another."""
+    data = Path(shutil.copytree(films, tmp_path / "films"))
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, "data": str(data)}))
+    resumed(copied)
+    shutil.copyfile(data / "Normal" / "images" / "Normal-1.png", data / "COVID" / "images" / "COVID-1.png")
+    with pytest.raises(TrainingError, match="Images have other content than when the run began"):
+        resumed(copied)
+    assert status_of(copied)["state"] == "failed"
+    (copied / "origins.json").unlink()
+    resumed(copied)  # of a run that was begun before it was recorded
+
+
+@pytest.mark.parametrize(("text", "word"), [("", "cannot be read as a split"), ("file,label\na,b\n", "missing: split")])
+def test_a_damaged_record_of_the_split_is_told(copied: Path, text: str, word: str) -> None:
+    (copied / "split.csv").write_text(text)
+    with pytest.raises(TrainingError, match=rf"{word}.*start again in another run directory"):
+        resumed(copied)
+    assert word in status_of(copied)["cause"]
+
+
+def test_another_environment_is_told_and_the_first_stays_on_record(
+    copied: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = copied / "environment.json"
+    now = json.loads(path.read_text())
+    assert "earlier" not in now
+    path.write_text(json.dumps({**now, "torch": "1.0"}))
+    resumed(copied)
+    assert f"another torch {now['torch']} (was 1.0)" in caplog.text
+    for _ in range(2):
+        found = json.loads(path.read_text())
+        (earlier,) = found.pop("earlier")
+        assert found == now
+        assert earlier["torch"] == "1.0" and earlier["python"] == now["python"] and earlier["until"]
+        resumed(copied)
+
+
 def test_a_vanished_data_folder_is_told_and_the_checkpoint_kept(copied: Path, tmp_path: Path) -> None:
     config = json.loads((copied / "config.json").read_text())
     (copied / "config.json").write_text(json.dumps({**config, "data": str(tmp_path / "gone")}))
