@@ -31,6 +31,10 @@ _SPELLINGS: Final[Mapping[str, str]] = {name: label for label, names in _NAMES.i
 #: What tables have for a patient who is not known; as one patient, all of these images would stay in one split.
 _UNKNOWN: Final = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown"})
 
+#: Columns of a table of predictions, which a finished run's own would have twice or for classes that it does not know.
+_OF_A_TABLE: Final = frozenset({"split", "model", "version"})
+_PROBABILITY: Final = "probability_"
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetIndex:
@@ -60,7 +64,8 @@ def index_folder(root: Path, metadata: Path | None = None) -> DatasetIndex:
 
     Args:
         root: the folder of the class folders.
-        metadata: a CSV with a `file` column as in the index; its other columns but `label` are joined on.
+        metadata: a CSV with a `file` column as in the index; its other columns are joined on, but `label` and those
+            that a table of predictions has of its own (`split`, `model`, `version`, `probability_CLASS`).
 
     Raises:
         DatasetError: no such folder, no images, one class only, or a metadata file that cannot be used.
@@ -156,7 +161,11 @@ def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> tuple[pd.DataF
             notes.append(f"{metadata.name} names {unknown:,} files that are not there.")
         if absent:
             notes.append(f"{metadata.name} does not name {absent:,} of {len(table):,} images.")
-        table = table.merge(extra.drop(columns="label", errors="ignore"), on="file", how="left")
+        if taken := [name for name in map(str, extra) if name in _OF_A_TABLE or name.startswith(_PROBABILITY)]:
+            notes.append(
+                f"{metadata.name}: passed over {', '.join(taken)}, which a table of predictions has of its own."
+            )
+        table = table.merge(extra.drop(columns=["label", *taken], errors="ignore"), on="file", how="left")
     for column in ("patient_id", "source"):
         if column not in table:
             table[column] = ""

@@ -117,6 +117,23 @@ def test_metadata_is_joined_by_file_and_never_relabels(tmp_path: Path) -> None:
     assert list(table["source"]) == ["", "", ""]
 
 
+def test_a_table_of_predictions_as_metadata_brings_no_predictions(tmp_path: Path) -> None:
+    """A run's own table would have probabilities of classes that its model does not know, and could not be read."""
+    write_films(tmp_path / "data", {COVID: 1, NORMAL: 1})
+    metadata = tmp_path / "predictions.csv"
+    metadata.write_text(
+        "file,label,split,patient_id,model,version,probability_Other,age\n"
+        "COVID/images/COVID-1.png,COVID,test,p,old,1.0,0.5,31\n"
+        "Normal/images/Normal-1.png,Normal,test,q,old,1.0,0.5,32\n"
+    )
+    index = index_folder(tmp_path / "data", metadata)
+    assert list(index.table) == ["file", "label", "patient_id", "age", "source"]
+    assert index.notes == (
+        "predictions.csv: passed over split, model, version, probability_Other, which a table of predictions has of "
+        "its own.",
+    )
+
+
 def test_a_word_for_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:
     """As one patient, all of them would be kept in one split."""
     write_films(tmp_path / "data", {COVID: 4, NORMAL: 3})
