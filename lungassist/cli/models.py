@@ -1,4 +1,4 @@
-"""`python -m lungassist models`: what is in `weights/`, and whether it can be used."""
+"""`python -m lungassist models`: what is in `weights/`, whether it can be used, and the last promotion taken back."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from lungassist.cli.tables import name_cell, new_table, output_console, write_js
 from lungassist.errors import LungAssistError, WeightsError
 from lungassist.imaging.wording import megabytes
 from lungassist.models.card import Card
+from lungassist.models.promotion import undo_promotion
+from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import ShelfEntry, choose_model, read_shelf, verify
 from lungassist.settings import Settings
 
@@ -54,8 +56,16 @@ class Listed:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List the models; returns 1 if one is broken, there is none, or none that triage could start with, else 0."""
+    """List the models, or take the last promotion back.
+
+    Returns 1 if a model is broken, there is none, or none that triage could start with, else 0.
+
+    Raises:
+        UsageError, WeightsError: see `undo_promotion`.
+    """
     settings = Settings.from_environment()
+    if arguments.undo:
+        return _undone(undo_promotion(settings.weights_dir), as_json=arguments.json)
     entries = read_shelf(settings.weights_dir)
     default, lack = _default(settings)
     models = [_listed(entry, default, answers=arguments.check) for entry in entries]
@@ -69,6 +79,15 @@ def run(arguments: argparse.Namespace) -> int:
     if models and lack:
         sys.stderr.write(f"{' '.join(lack.split())}\n")
     return 0 if models and not lack and all(model.verified for model in models) else 1
+
+
+def _undone(entry: Promotion, *, as_json: bool) -> int:
+    if as_json:
+        write_json_line({"model": entry.name, "taken_back": True, "came_back": entry.replaced is not None})
+    else:
+        back = "; the one that it had replaced is there again" if entry.replaced else ""
+        output_console().print(f"{entry.name} {entry.version} was taken off the shelf{back}.", markup=False)
+    return 0
 
 
 def _default(settings: Settings) -> tuple[str | None, str]:

@@ -59,10 +59,13 @@ _MODELS_MORE: Final = """\
 with --json, each model is one line of standard output:
   name, architecture, version, input_size, test_accuracy, covid_recall, called_normal (a count a class),
   expected_calibration_error, bytes, default, verified, probability_drift, problem; what is unknown is null
+and with --undo one line: model, taken_back (true), came_back (whether it had replaced one)
 
 exit status:
-  0  every model is usable
-  1  at least one is broken, there is none, or that which LUNGASSIST_MODEL or weights/DEFAULT names is not there
+  0  every model is usable, or the last promotion was taken back
+  1  at least one is broken, there is none, or that which LUNGASSIST_MODEL or weights/DEFAULT names is not there; or the
+     shelf cannot be changed
+  2  wrong usage, or nothing is left to be taken back
 """
 
 JOB_ACTIONS: Final = ("list", "show", "cancel", "resume", "delete", "log")
@@ -243,6 +246,11 @@ def _add_triage(p: argparse.ArgumentParser) -> None:
 def _add_models(p: argparse.ArgumentParser) -> None:
     p.add_argument(
         "--check", action="store_true", help="also ask each about phantoms: are the answers those of where it was made?"
+    )
+    p.add_argument(
+        "--undo",
+        action="store_true",
+        help="instead, take back what was promoted to weights/ last, an ensemble too; what it replaced comes back",
     )
     p.add_argument("--json", action="store_true", help="write a JSON object a line instead of a table")
 

@@ -1,4 +1,4 @@
-"""What came of a finished run: figures on its test split, beside those of triage's model; promotion, and back."""
+"""What came of a finished run: figures on its test split, beside those of triage's model; promotion."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from lungassist.errors import LungAssistError
 from lungassist.experiments.outcome import Comparison, Figure, Result, compare_with_triage, result_of_run
 from lungassist.jobs import Job
 from lungassist.models.card import Card
-from lungassist.models.promotion import promote, promotions, undo_promotion
+from lungassist.models.promotion import promote, promotions
+from lungassist.models.promotion_standing import card_in_its_place, is_in_place
 from pages.parts import session
 from pages.parts import training_state as state
 from pages.parts.training_curves import confusion_figure
@@ -137,30 +138,28 @@ def _promotion(job: Job, card: Card, *, first: bool) -> None:
 
 
 def _history(source: str) -> None:
+    weights_dir = session.settings().weights_dir
     try:
-        entries = [entry for entry in promotions(session.settings().weights_dir) if not entry.is_undone]
+        ours = [entry for entry in promotions(weights_dir) if not entry.is_undone and entry.source == source]
     except LungAssistError as error:
         st.error(str(error), icon=":material/error:")
         return
-    ours = [entry for entry in entries if entry.source == source]
     if not ours:
         return
-    latest = entries[0]
-    words, button = st.columns([6, 2], vertical_alignment="center")
-    first = " and triage starts with it" if (ours[0].default_after or "").strip() == ours[0].name else ""
-    words.success(f"In weights/ as **{ours[0].name}** {ours[0].version}{first}.", icon=":material/check:")
-    if latest.source == source:
-        button.button(
-            "Take it back",
-            icon=":material/undo:",
-            key="training_undo",
-            width="stretch",
-            help="The shelf is then as it was before"
-            + (f"; the earlier {latest.name} comes back." if latest.replaced else "."),
-            on_click=state.trying(
-                lambda: undo_promotion(session.settings().weights_dir), said="Taken back. The shelf is as it was."
-            ),
-        )
+    name, there = ours[0].name, card_in_its_place(ours[0], weights_dir)
+    if there is not None and is_in_place(ours[0], weights_dir):
+        first = " and triage starts with it" if _starts_triage(name) else ""
+        st.success(f"In weights/ as **{name}** {there.version}{first}.", icon=":material/check:")
+        return
+    since = f"replaced by {there.name} {there.version}, which is another model" if there else "taken out of weights/"
+    st.info(f"It was promoted as **{name}** {ours[0].version} and has since been {since}.", icon=":material/history:")
+
+
+def _starts_triage(name: str) -> bool:
+    try:
+        return session.default_model() == name
+    except LungAssistError:
+        return False  # LUNGASSIST_MODEL names one that is not there
 
 
 def saved(path: Path) -> dict[str, Any] | None:

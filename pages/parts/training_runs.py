@@ -15,6 +15,7 @@ from lungassist.experiments.wording import duration
 from lungassist.jobs import JobBoard
 from pages.parts import training_state as state
 from pages.parts.training_run import show_run
+from pages.parts.training_undo import show_undo
 
 #: Seconds between two looks: while something is under way, and while nothing is but somebody else may launch.
 _FAST, _SLOW = 1.0, 10.0
@@ -38,10 +39,13 @@ def _runs(board: JobBoard) -> None:
         st.rerun()  # to follow at another pace
     if not jobs:
         st.info("No run yet. Launch one under *New run*.", icon=":material/rocket_launch:")
+        state.show_problem()
+        show_undo()
         return
     lines = [line_of(job) for job in jobs]
     chosen = _choose(lines)
     state.show_problem()
+    show_undo()
     show_run(board, chosen)
 
 

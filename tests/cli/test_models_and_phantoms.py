@@ -10,6 +10,7 @@ import pytest
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.main import main
 from lungassist.imaging import read_file
+from lungassist.models.promotion import promote
 from lungassist.models.weights import CARD_FILE, WEIGHTS_FILE
 from lungassist.settings import Settings
 
@@ -42,6 +43,22 @@ def test_a_whole_model_is_listed_with_its_figures(shelf: Path, capsys: pytest.Ca
     assert model["bytes"] == sum(path.stat().st_size for path in (shelf / "tiny").iterdir())
     assert model["version"].startswith("1.0+")
     assert (model["default"], model["verified"], model["problem"]) == (True, True, None)
+
+
+def test_the_last_promotion_is_taken_back(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "weights"
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(place))
+    for _ in range(2):
+        promote(shelf / "tiny", place, name="mine")
+    assert main(["models", "--undo"]) == 0
+    assert "mine 2.0 was taken off the shelf; the one that it had replaced is there again" in capsys.readouterr().out
+    assert main(["models", "--undo", "--json"]) == 0
+    assert objects(capsys.readouterr().out) == [{"model": "mine", "taken_back": True, "came_back": False}]
+    assert not (place / "mine").exists()
+    assert main(["models", "--undo"]) == 2
+    assert "left to be taken back" in capsys.readouterr().err
 
 
 def test_broken_models_are_listed_with_their_problem(broken_shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from lungassist.experiments.launching import launch
 from lungassist.jobs import Job, JobBoard
+from lungassist.models.card import Card
+from lungassist.models.promotion import promote
 from lungassist.models.weights import choose_model, read_shelf
 from lungassist.settings import Settings
 from lungassist.training.config import RunConfig
@@ -171,6 +173,28 @@ def test_promotion_and_back(done: Job, settings: Settings) -> None:
     shown(page.switch_page("pages/training.py").run())
     shown(page.button(key="training_undo").click().run())
     assert [entry.name for entry in read_shelf(settings.weights_dir)] == ["old"]
+
+
+def test_what_is_on_the_shelf_now_is_said_and_the_last_promotion_can_always_be_taken_back(
+    done: Job, settings: Settings, board: JobBoard, tmp_path: Path
+) -> None:
+    promote(done.run_dir / "model", settings.weights_dir, name="alpha")
+    page = opened()
+    assert "In weights/ as **alpha** 1.0 and triage starts with it." in text(page)
+    (settings.weights_dir / "DEFAULT").write_text("old\n")
+    assert "In weights/ as **alpha** 1.0." in text(shown(page.run()))
+    save_tiny_model(tmp_path / "elsewhere", seed=9)
+    promote(tmp_path / "elsewhere", settings.weights_dir, name="alpha")
+    said = text(shown(page.run()))
+    assert "In weights/" not in said
+    assert "promoted as **alpha** 1.0 and has since been replaced by alpha 2.0, which is another model" in said
+    board.delete(done.id, with_run=True)
+    assert "Promoted last: **alpha** 2.0" in text(shown(page.run()))
+    shown(page.button(key="training_undo").click().run())
+    assert Card.read(settings.weights_dir / "alpha" / "card.json").version == "1.0"
+    shown(page.button(key="training_undo").click().run())
+    assert [entry.name for entry in read_shelf(settings.weights_dir)] == ["old"]
+    assert not [button for button in page.button if button.key == "training_undo"]
 
 
 def test_a_name_that_cannot_be_is_refused_and_nothing_promoted(done: Job, settings: Settings) -> None:
