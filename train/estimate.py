@@ -29,6 +29,13 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--config", type=Path, required=True, help="config.json of a run; the run need not have begun")
     p.add_argument("--images", type=int, help="training images (default: 80 %% of those in the run's folder)")
+    p.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="NAME",
+        help="of the images, once for each (default: those of the run's folder; with --images the first teacher's)",
+    )
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     return p
 
@@ -55,10 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()  # as the run itself will
     try:
         config = config_of(arguments.config)
-        images = arguments.images
+        images, classes = arguments.images, tuple(sorted(arguments.classes or ())) or None
         if images is None:
-            images = len(index_folder(config.data, config.metadata).table) * 8 // 10
-        result = estimate(config.recipe, images, config.device)
+            index = index_folder(config.data, config.metadata)
+            images, classes = len(index.table) * 8 // 10, classes or index.classes
+        result = estimate(config.recipe, images, config.device, classes=classes)
     except LungAssistError as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, UsageError) else 1

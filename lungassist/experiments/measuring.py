@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -52,16 +53,25 @@ class Measurement:
         config: the run that it is for.
         images: of its training split.
         command: what follows `python -m`, before the options.
+        classes: of the images, which the teachers must know; by default those of the first teacher.
     """
 
-    def __init__(self, config: RunConfig, images: int, command: tuple[str, ...] = ("train.estimate",)) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        images: int,
+        command: tuple[str, ...] = ("train.estimate",),
+        *,
+        classes: Sequence[str] = (),
+    ) -> None:
         self.config = config
         self._images = images
         self._folder = tempfile.TemporaryDirectory(prefix="lungassist-estimate-")
         here = Path(self._folder.name)
         write_json(here / "config.json", config.to_json())
         self._output, self._errors = here / "output", here / "errors"
-        options = ("--config", str(here / "config.json"), "--images", str(images), "--json")
+        named = (f"--class={name}" for name in classes)  # a name may begin with a dash
+        options = ("--config", str(here / "config.json"), "--images", str(images), "--json", *named)
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *command, *options], cwd=_ROOT, stdout=output, stderr=errors

@@ -23,7 +23,9 @@ from torch import nn
 from lungassist.classes import CLASSES
 from lungassist.device import choose_device
 from lungassist.errors import TrainingError, UsageError
+from lungassist.models.card import Card
 from lungassist.models.registry import architecture, build, group_names, parameter_shares, parameters_of
+from lungassist.models.weights import CARD_FILE
 from lungassist.settings import Settings
 from lungassist.training.batch_norm import with_clean_statistics
 from lungassist.training.failures import is_out_of_memory
@@ -32,6 +34,7 @@ from lungassist.training.judge import judge
 from lungassist.training.pixels import LabelledImages, Rows
 from lungassist.training.processes import launch
 from lungassist.training.recipe import Recipe
+from lungassist.training.starting import model_folder
 from lungassist.training.state import FitState, placed, start
 from lungassist.training.steps import steps_in_epoch
 from lungassist.training.surroundings import Surroundings, chests_everywhere, find_chests
@@ -110,7 +113,13 @@ def _on_line(sizes: tuple[int, int], values: tuple[float, float], size: float) -
     return high + min(max(slope, _LEAST_SHARE * high / second), high / second) * (size - second)
 
 
-def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settings | None = None) -> Estimate:
+def estimate(
+    recipe: Recipe,
+    images: int,
+    device: str = "auto",
+    settings: Settings | None = None,
+    classes: tuple[str, ...] | None = None,
+) -> Estimate:
     """Measure for some seconds what a run of `recipe` on `images` training images would take.
 
     Args:
@@ -118,9 +127,10 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
         images: that it would train on.
         device: `auto`, `cpu` or `cuda`.
         settings: where the recipe's teachers are looked for; by default the installation's.
+        classes: of the images; by default those of the first teacher or, without one, the database's.
 
     Raises:
-        UsageError: there are too few images for a step, no such device, or no such teacher.
+        UsageError: there are too few images for a step, no such device, no such teacher, or one of other classes.
         TrainingError: not even the small batches fit into memory.
     """
     steps = steps_in_epoch(images, recipe.batch_size)
@@ -129,10 +139,12 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
     place = choose_device(device)
     fabric = launch(place, recipe.precision)
     torch.manual_seed(recipe.seed)
-    model = placed(build(recipe.architecture, len(CLASSES)), place)
-    teachers = Teachers.of(recipe, CLASSES, settings or Settings.from_environment(), place)
+    settings = settings or Settings.from_environment()
+    classes = classes or _classes_of(recipe, settings)
+    model = placed(build(recipe.architecture, len(classes)), place)
+    teachers = Teachers.of(recipe, classes, settings, place)
     try:
-        training, judging, cleaning = _measured(model, recipe, fabric, teachers)
+        training, judging, cleaning = _measured(model, recipe, fabric, teachers, classes)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -167,6 +179,13 @@ def estimate(recipe: Recipe, images: int, device: str = "auto", settings: Settin
     )
 
 
+def _classes_of(recipe: Recipe, settings: Settings) -> tuple[str, ...]:
+    """Those of the first teacher: what the others, and the images, must have too."""
+    if not recipe.teachers:
+        return CLASSES
+    return Card.read(model_folder(recipe.teachers[0], settings) / CARD_FILE, forget_point=True).classes
+
+
 def _judged(judging: _Costs, images: float) -> float:
     return judging.seconds_at(_JUDGED_AT_ONCE) * images / _JUDGED_AT_ONCE
 
@@ -182,13 +201,13 @@ def _finding_lungs(recipe: Recipe, images: int) -> float:
 
 
 def _measured(
-    model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None
+    model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None, classes: tuple[str, ...]
 ) -> tuple[_Costs, _Costs, _Costs]:
     """Costs of a step, of judging and of clean statistics."""
-    device, steps = fabric.device, _StepTimer(model, recipe, fabric, teachers)
+    device, steps = fabric.device, _StepTimer(model, recipe, fabric, teachers, classes)
 
     def judging(count: int) -> float:
-        return _timed(lambda: judge(model, _images(count, recipe), recipe, CLASSES, fabric), device)
+        return _timed(lambda: judge(model, _images(count, recipe, len(classes)), recipe, classes, fabric), device)
 
     def cleaning(count: int) -> float:
         return _timed(lambda: with_clean_statistics(model, _images(count, recipe).images, recipe), device)
@@ -215,13 +234,16 @@ class _Enough(Exception):  # noqa: N818 -- it ends a measurement, and is no erro
 class _StepTimer:
     """Makes steps of the engine's own loop and says how long one takes."""
 
-    def __init__(self, model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None) -> None:
+    def __init__(
+        self, model: nn.Module, recipe: Recipe, fabric: Fabric, teachers: Teachers | None, classes: tuple[str, ...]
+    ) -> None:
         self._model, self._recipe, self._fabric, self._teachers = model, recipe, fabric, teachers
+        self._classes = classes
 
     def seconds(self, batch_size: int) -> float:
         """The fastest of some steps, which a busy machine disturbs least; the first, which sets up, does not count."""
         recipe = replace(self._recipe, batch_size=batch_size, epochs=1, patience=0)
-        data = _images(batch_size * (_MOST_STEPS + 1), recipe)
+        data = _images(batch_size * (_MOST_STEPS + 1), recipe, len(self._classes))
         state: FitState = start(self._model, recipe, len(data.labels), self._fabric)
         ends: list[float] = []
 
@@ -236,7 +258,7 @@ class _StepTimer:
             data,
             data,
             recipe,
-            classes=CLASSES,
+            classes=self._classes,
             fabric=self._fabric,
             report=note,
             teachers=self._teachers,
@@ -255,11 +277,11 @@ def _surroundings(data: LabelledImages, recipe: Recipe) -> Surroundings | None:
     return Surroundings(data, chests_everywhere(len(data.labels)), recipe.surroundings)
 
 
-def _images(count: int, recipe: Recipe) -> LabelledImages:
+def _images(count: int, recipe: Recipe, classes: int = len(CLASSES)) -> LabelledImages:
     """Noise, with as many labels; few different images, since what is in them costs nothing."""
     noise = np.random.default_rng(0).integers(0, 256, (_DIFFERENT_IMAGES, recipe.size, recipe.size), np.uint8)
     rows = np.arange(count, dtype=np.int64) % _DIFFERENT_IMAGES
-    return LabelledImages(Rows(noise, rows), torch.from_numpy(rows % len(CLASSES)))
+    return LabelledImages(Rows(noise, rows), torch.from_numpy(rows % classes))
 
 
 def _timed(work: Callable[[], object], device: torch.device) -> float:

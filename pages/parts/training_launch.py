@@ -45,7 +45,7 @@ def show_launch(board: JobBoard, data: Data | None, recipe: Recipe | BaselineRec
         _say_how_much(config.recipe, data)
         measuring = _is_measuring()
         follow = st.fragment(_estimate, run_every=1.0 if measuring else None)
-        follow(replace(config, device=device), data.images("train"), measuring)
+        follow(replace(config, device=device), data.images("train"), data.index.classes, measuring)
     go = st.button(
         "Launch",
         type="primary",
@@ -116,7 +116,7 @@ def _is_measuring() -> bool:
     return measurement is not None and measurement.is_active
 
 
-def _estimate(config: RunConfig, images: int, following: bool) -> None:
+def _estimate(config: RunConfig, images: int, classes: tuple[str, ...], following: bool) -> None:
     measurement: Measurement | None = st.session_state.get(_MEASUREMENT)
     if measurement is not None and measurement.is_for(config, images):
         _show_measurement(measurement, following)
@@ -131,7 +131,7 @@ def _estimate(config: RunConfig, images: int, following: bool) -> None:
     ):
         if measurement is not None:
             measurement.stop()
-        st.session_state[_MEASUREMENT] = Measurement(config, images)
+        st.session_state[_MEASUREMENT] = Measurement(config, images, classes=classes)
         st.rerun()
 
 

@@ -30,6 +30,7 @@ if name == "silent":
 if name == "babble":
     print("hello")
 else:
+    assert [option for option in sys.argv if option.startswith("--class=")] == ["--class=A", "--class=-b"]
     print(json.dumps({"seconds": 120.5, "seconds_per_epoch": 40, "images_per_second": float(options["--images"]),
                       "peak_memory_bytes": 2_000_000_000, "more": 1}))
 """
@@ -55,7 +56,7 @@ def awaited(measurement: Measurement) -> Estimate:
 
 
 def test_the_estimate_of_the_run_that_was_asked_for(stand_in: tuple[str, ...]) -> None:
-    measurement = Measurement(config("good"), 77, stand_in)
+    measurement = Measurement(config("good"), 77, stand_in, classes=("A", "-b"))
     assert awaited(measurement) == Estimate(120.5, 40.0, 77.0, 2_000_000_000)
     assert not measurement.is_active
     assert measurement.is_for(config("another name"), 77)

@@ -14,12 +14,14 @@ from torch.nn import functional
 
 from lungassist.classes import CLASSES, COVID, NORMAL
 from lungassist.errors import UsageError
+from lungassist.files import write_json
 from lungassist.models.card import Card
 from lungassist.models.members import ENSEMBLE, Member, digest_of
 from lungassist.models.weights import load_model, save_model
 from lungassist.phantom import phantom
 from lungassist.preprocess import Preprocessing, to_batch
 from lungassist.settings import Settings
+from lungassist.training.config import RunConfig
 from lungassist.training.estimate import estimate
 from lungassist.training.evened import evened_batch
 from lungassist.training.fit import fit
@@ -29,8 +31,9 @@ from lungassist.training.run import RunDirectory
 from lungassist.training.state import start
 from lungassist.training.surroundings import Surroundings
 from lungassist.training.teachers import Teachers
-from tests.drawn import SMALL, card_of, network_of
+from tests.drawn import SMALL, card_of, network_of, write_films
 from tests.training.runs import RECIPE, assert_same_run, config_of, resumed, run_of
+from train.estimate import main as estimate_command
 
 OWN = Recipe(architecture=SMALL, start="scratch", size=32, batch_size=8, averaging=0.0, epochs=1)
 WARM = 20.0
@@ -333,3 +336,21 @@ def test_the_estimate_counts_the_teachers_too(settings: Settings, monkeypatch: p
     assert max(asked) == OWN.batch_size
     with pytest.raises(UsageError, match="no model at 'absent'"):
         estimate(replace(OWN, teachers=("absent",)), 100, "cpu", settings)
+
+
+def test_the_estimate_takes_teachers_of_the_images_own_classes(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder of two classes, and a teacher of these two: by the command, with and without the images' number."""
+    save(settings, "two", classes=("COVID", "Normal"))
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(settings.weights_dir))
+    data = write_films(tmp_path / "films", {"COVID": 4, "Normal": 4})
+    recipe = replace(OWN, teachers=("two",), epochs=1, batch_size=4)
+    write_json(tmp_path / "config.json", RunConfig("two", data, device="cpu", recipe=recipe).to_json())
+    command = ["--config", str(tmp_path / "config.json"), "--json"]
+    assert estimate_command(command) == 0
+    assert estimate_command([*command, "--images", "8"]) == 0
+    assert estimate_command([*command, "--images", "8", "--class=Normal", "--class=COVID"]) == 0
+    assert capsys.readouterr().err == ""
+    assert estimate_command([*command, "--images", "8", "--class=A", "--class=B"]) == 2
+    assert "The teacher two tells COVID, Normal apart; the images are of A, B" in capsys.readouterr().err
