@@ -34,7 +34,7 @@ def list_caches(settings: Settings) -> list[CacheEntry]:
     """All caches below `settings.cache_dir`, by name; none where there is no such folder."""
     if not settings.cache_dir.is_dir():
         return []
-    found = ((path, re.fullmatch(r"(\d+)-([a-z]+)-[0-9a-f]{8}", path.name)) for path in settings.cache_dir.iterdir())
+    found = ((path, re.fullmatch(r"(\d+)-([a-z-]+)-[0-9a-f]{8}", path.name)) for path in settings.cache_dir.iterdir())
     return [_entry(path, int(name[1]), name[2]) for path, name in sorted(found, key=lambda pair: pair[0].name) if name]
 
 

@@ -198,6 +198,15 @@ def test_each_way_of_preparing_has_its_own_cache(folder: Path, monkeypatch: pyte
     assert opened(folder).images[0].max() < 128, "other code, other bytes, another cache"
 
 
+@pytest.mark.parametrize("enhancement", ENHANCEMENTS)
+def test_the_cache_of_every_enhancement_is_listed_and_can_be_removed(folder: Path, enhancement: str) -> None:
+    opened(folder, Preprocessing(size=32, enhancement=enhancement))
+    (entry,) = list_caches(Settings.from_environment())
+    assert (entry.side, entry.enhancement, entry.images) == (32, enhancement, 9)
+    remove_cache(entry)
+    assert list_caches(Settings.from_environment()) == []
+
+
 def test_progress_ends_with_all(folder: Path) -> None:
     for _ in range(2):
         seen: list[tuple[int, int]] = []
