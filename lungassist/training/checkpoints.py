@@ -64,6 +64,15 @@ class Checkpoints:
         self._saved = time.monotonic()
         self._took = self._saved - began
 
+    def remove_leftovers(self) -> None:
+        """Delete what a process that was killed while it wrote has left beside checkpoints and weights.
+
+        Only for the process that holds the run: another one's file may be half written.
+        """
+        for folder, names in ((self._run.checkpoints, ".*.ckpt.*"), (self._run.model, ".*.*.*")):
+            for left in folder.glob(names):
+                left.unlink(missing_ok=True)
+
     def restore(self, state: FitState) -> bool:
         """Load the last checkpoint into `state`; False where there is none.
 

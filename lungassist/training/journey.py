@@ -93,6 +93,8 @@ def finetune(
 def _journey(work: _Work) -> Card | None:
     work.report.say("preparing", "Looking for images")
     index = indexed(work.config)
+    if work.fabric.is_global_zero:
+        work.checkpoints.remove_leftovers()
     recorded = Origins.read(work.run.origins) if work.checkpoints.last.exists() else None
     # Before thousands of images are read: weights that are missing are told of at once.
     folders = teacher_folders(work.config.recipe, work.settings, recorded)

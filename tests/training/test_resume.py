@@ -99,6 +99,23 @@ def test_two_epochs_a_signal_and_a_resume_are_four_epochs_straight(
     assert not [path.name for path in run_dir.rglob(".*") if path.name != ".lock"]
 
 
+def test_a_checkpoint_that_was_being_written_when_the_run_was_killed_does_not_stay(films: Path, tmp_path: Path) -> None:
+    """SIGKILL lets nothing be tidied up; a resume does, also where that was the very first one."""
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(config_of(films))
+
+    def while_it_is_written() -> bool:
+        return any(run.checkpoints.glob(".last.ckpt.*"))
+
+    kill_when(run.path, while_it_is_written)
+    run.checkpoints.mkdir(exist_ok=True)  # where the file was renamed between the look and the signal
+    run.model.mkdir(exist_ok=True)
+    (run.checkpoints / ".last.ckpt.left_b4h").write_bytes(b"a part")
+    (run.model / ".model.safetensors.left_b4h").write_bytes(b"a part")
+    resumed(run.path)
+    assert not [path.name for path in run.path.rglob(".*") if path.name != ".lock"]
+
+
 def interrupted(run: RunDirectory, at: int) -> None:
     """Carry out a run that is asked to stop at that step."""
     stop = StopRequest()
