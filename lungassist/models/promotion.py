@@ -36,6 +36,7 @@ from lungassist.models.weights import (
     GOLDEN_FILE,
     PREDICTIONS_FILE,
     PREVIOUS,
+    RECORDS,
     WEIGHTS_FILE,
     load_members,
     verify,
@@ -47,6 +48,9 @@ _LOCK: Final = ".promotions.lock"
 _LOCK_SECONDS: Final = 30
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,62}[A-Za-z0-9]|[A-Za-z0-9]")
+
+#: Of other things on the shelf, in lower case: not every file system tells cases apart.
+_TAKEN: Final = frozenset({DEFAULT_FILE.lower(), RECORDS.lower()})
 
 
 def promote(model_folder: Path, weights_dir: Path, *, name: str, make_default: bool = True) -> Card:
@@ -122,10 +126,10 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: with what is allowed.
     """
-    if not _NAME.fullmatch(name) or name.upper() == DEFAULT_FILE:
+    if not _NAME.fullmatch(name) or name.lower() in _TAKEN:
         raise UsageError(
             f"{name!r} cannot name a model. Use up to 64 letters, digits, spaces and . _ + -, with a letter or digit "
-            f"at either end; {DEFAULT_FILE} is taken."
+            f"at either end; {DEFAULT_FILE} and {RECORDS} are taken."
         )
 
 

@@ -142,7 +142,24 @@ def test_a_model_that_was_changed_by_hand_since_is_not_taken_away(shelf: Path, t
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", ".hidden", "a/b", "..", "DEFAULT", "default", "a\\b", "ä", "-a", "a.", "a" * 65, "a\n"]
+    "name",
+    [
+        "",
+        " ",
+        ".hidden",
+        "a/b",
+        "..",
+        "DEFAULT",
+        "default",
+        "records",
+        "Records",
+        "a\\b",
+        "ä",
+        "-a",
+        "a.",
+        "a" * 65,
+        "a\n",
+    ],
 )
 def test_what_cannot_be_a_name_is_refused(shelf: Path, trained: Path, name: str) -> None:
     before = contents(shelf)
