@@ -28,6 +28,9 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _SPELLINGS: Final[Mapping[str, str]] = {name: label for label, names in _NAMES.items() for name in names}
 
+#: Where images are not looked for; words of a note.
+_ELSEWHERE: Final = "are not directly in"
+
 #: What tables have for a patient who is not known; as one patient, all of these images would stay in one split.
 _UNKNOWN: Final = frozenset({"", "na", "n/a", "nan", "none", "null", "unknown"})
 
@@ -80,8 +83,9 @@ def index_folder(root: Path, metadata: Path | None = None) -> DatasetIndex:
     table = pd.DataFrame(rows, columns=["file", "label"]).astype(str)
     if table["label"].nunique() < 2:
         found = ", ".join(taken_for) or "none"
+        left_out = "".join(f" {note}" for note in notes if _ELSEWHERE in note)
         raise DatasetError(
-            f"{root} needs images of at least two classes, as CLASS/images/* or CLASS/*; found: {found}."
+            f"{root} needs images of at least two classes, as CLASS/images/* or CLASS/*; found: {found}.{left_out}"
         )
     table, more = _with_metadata(table, metadata)
     if (table["source"] == "").all():
@@ -102,6 +106,7 @@ def _classes_below(root: Path) -> tuple[list[tuple[str, str]], dict[str, str], l
     notes: list[str] = []
     for folder in _folders(root):
         files, passed_over = _images_in(folder)
+        notes += _left_out(folder)
         if not files:
             notes.append(f"The folder {folder.name} has no images and was passed over.")
             continue
@@ -132,14 +137,37 @@ def _only_folder(root: Path) -> Path | None:
 
 def _images_in(folder: Path) -> tuple[list[Path], int]:
     """The images of a class, and how many other files lie among them."""
-    place = next((path for path in _folders(folder) if path.name.lower() in {"images", "image"}), folder)
+    place = _place_of_images(folder)
     try:
         with os.scandir(place) as entries:
             files = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     except OSError as error:
         raise DatasetError(f"{place} cannot be looked into: {error.strerror}. Check its rights.") from error
-    names = sorted(name for name in files if Path(name).suffix.lower() in IMAGE_SUFFIXES and _is_text(name))
+    names = sorted(name for name in files if _is_image(name))
     return [place / name for name in names], len(files) - len(names)
+
+
+def _place_of_images(folder: Path) -> Path:
+    return next((path for path in _folders(folder) if path.name.lower() in {"images", "image"}), folder)
+
+
+def _left_out(folder: Path) -> list[str]:
+    """A note on images of a class that lie in neither of the two layouts, which else nobody would miss."""
+    place, elsewhere = _place_of_images(folder), []
+    for inside, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _counts(name))
+        if Path(inside) != place:
+            elsewhere += [Path(inside, name) for name in sorted(files) if _is_image(name)]
+    if not elsewhere:
+        return []
+    return [
+        f"{len(elsewhere):,} images {_ELSEWHERE} {place.relative_to(folder.parent).as_posix()}, such as "
+        f"{elsewhere[0].relative_to(folder.parent).as_posix()}, and were left out: move them there to use them."
+    ]
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES and _is_text(name)
 
 
 def _is_text(name: str) -> bool:

@@ -250,6 +250,31 @@ def test_notes_say_what_was_taken_for_what_and_what_was_passed_over(tmp_path: Pa
     )
 
 
+def test_images_in_neither_layout_are_counted(tmp_path: Path) -> None:
+    write_films(tmp_path, {COVID: 2, NORMAL: 2})
+    for place in ("COVID/1.png", "COVID/2.png", "Normal/images/more/3.png", "Normal/masks/4.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(png(film(NORMAL, 1)))
+    index = index_folder(tmp_path)
+    assert len(index.table) == 4
+    assert index.notes == (
+        "2 images are not directly in COVID/images, such as COVID/1.png, and were left out: move them there to use "
+        "them.",
+        "1 images are not directly in Normal/images, such as Normal/images/more/3.png, and were left out: move them "
+        "there to use them.",
+    )
+
+
+def test_a_folder_a_patient_is_told_of_where_it_leaves_nothing(tmp_path: Path) -> None:
+    for place in ("A/one", "A/two", "B/three"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "1.png").write_bytes(png(film(NORMAL, 1)))
+    with pytest.raises(
+        DatasetError, match=r"found: none\. 2 images are not directly in A, such as A/one/1\.png, and were left out"
+    ):
+        index_folder(tmp_path)
+
+
 def test_names_that_are_no_text_are_passed_over(tmp_path: Path) -> None:
     write_films(tmp_path, {COVID: 1, NORMAL: 1})
     odd = os.fsencode(tmp_path / COVID / "images") + b"/\xff.png"
