@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from types import MappingProxyType
@@ -53,12 +52,13 @@ class Setting:
         fits = isinstance(value, (int, float) if self.kind is float else self.kind)
         if not fits or isinstance(value, bool) != (self.kind is bool):
             raise UsageError(f"{self.name} must be {_WORDS[self.kind]}, not {value!r}.")
-        if (
-            self.low is not None
-            and self.high is not None
-            and not (math.isfinite(value) and self.low <= value <= self.high)
-        ):
-            raise UsageError(f"{self.name} must be between {self.low:g} and {self.high:g}; {value} was given.")
+        if self.kind is tuple and not all(isinstance(name, str) for name in value):
+            raise UsageError(f"{self.name} must be {_WORDS[self.kind]}, not {value!r}.")
+        # Comparing refuses NaN and the infinities too, and takes a whole number that no float can hold.
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+            raise UsageError(
+                f"{self.name} must be between {self.low:g} and {self.high:g}; {repr(value)[:40]} was given."
+            )
         if self.choices and value not in self.choices:
             raise UsageError(f"{self.name} must be one of {', '.join(self.choices)}, not {value!r}.")
 
@@ -256,12 +256,14 @@ class Recipe:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Recipe:
+    def from_json(cls, values: Any) -> Recipe:
         """Read a recipe; what is not named keeps its default.
 
         Raises:
-            UsageError: an unknown key, or a value of another kind or out of its range.
+            UsageError: no settings at all, an unknown key, or a value of another kind or out of its range.
         """
+        if not isinstance(values, Mapping):
+            raise UsageError(f"A recipe is an object of settings by their names, not {values!r}.")
         unknown = sorted(set(values) - set(_SETTINGS))
         if unknown:
             raise UsageError(f"A recipe has no setting {unknown[0]!r}. It has: {', '.join(sorted(_SETTINGS))}.")
