@@ -13,6 +13,7 @@ import torch
 from lungassist.errors import TrainingError
 from lungassist.files import write_atomically
 from lungassist.models.imagenet import UNREADABLE
+from lungassist.training.progress import LAST
 from lungassist.training.run import RunDirectory
 from lungassist.training.state import FitState
 
@@ -29,7 +30,7 @@ class Checkpoints:
         self._between = seconds_between
         self._saved = time.monotonic()
         self._took = 0.0
-        self.last = run.checkpoints / "last.ckpt"
+        self.last = run.checkpoints / LAST
 
     @property
     def is_due(self) -> bool:

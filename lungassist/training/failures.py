@@ -15,6 +15,7 @@ from typing import ClassVar, Final, NoReturn
 import torch
 
 from lungassist.errors import LungAssistError
+from lungassist.training.progress import CHECKPOINTS, LAST
 
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: What torch says when it could not write a file; it loses the system's own word.
@@ -98,6 +99,12 @@ def is_disk_full(error: BaseException) -> bool:
     return False
 
 
+def _from_where(run: Path) -> str:
+    if (run / CHECKPOINTS / LAST).exists():
+        return "the last checkpoint was kept"
+    return "it begins anew, since there is no checkpoint yet"
+
+
 def cause_of(error: BaseException, run: Path) -> str:
     """One or two sentences: what happened, and what to do."""
     if is_disk_full(error):
@@ -105,10 +112,10 @@ def cause_of(error: BaseException, run: Path) -> str:
         with suppress(OSError):
             free = shutil.disk_usage(run).free
         room = "" if free is None else f" ({free / 1024**2:,.0f} MiB free)"
-        return f"The disk of {run} is full{room}. Make room, then resume: the last checkpoint was kept."
+        return f"The disk of {run} is full{room}. Make room, then resume: {_from_where(run)}."
     if is_out_of_memory(error):
         return "Out of memory. Choose a smaller batch size, smaller images or a smaller network, then start again."
     if isinstance(error, FileNotFoundError):
-        return f"{error.filename} has vanished. Restore it, then resume: the last checkpoint was kept."
+        return f"{error.filename} has vanished. Restore it, then resume: {_from_where(run)}."
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return f"The run stopped: {lines[0].rstrip('.')}. The log says more."

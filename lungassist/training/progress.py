@@ -14,6 +14,8 @@ STATUS_FILE: Final = "status.json"
 EPOCHS_FILE: Final = "epochs.csv"
 LOG_FILE: Final = "log.txt"
 SPLIT_FILE: Final = "split.csv"
+CHECKPOINTS: Final = "checkpoints"
+LAST: Final = "last.ckpt"
 
 #: Bytes at the end of a log that are read for its tail.
 _TAIL_BYTES: Final = 64 * 1024

@@ -20,7 +20,7 @@ from lungassist.errors import DatasetError, LungAssistError, TrainingError, Usag
 from lungassist.files import write_atomically, write_json
 from lungassist.training.config import RunConfig
 from lungassist.training.failures import CancelledError, cause_of
-from lungassist.training.progress import EPOCHS_FILE, LOG_FILE, SPLIT_FILE, STATUS_FILE, read_status
+from lungassist.training.progress import CHECKPOINTS, EPOCHS_FILE, LOG_FILE, SPLIT_FILE, STATUS_FILE, read_status
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class RunDirectory:
         self.audit = path / "audit.json"
         self.origins = path / "origins.json"
         self.epochs = path / EPOCHS_FILE
-        self.checkpoints = path / "checkpoints"
+        self.checkpoints = path / CHECKPOINTS
         self.tensorboard = path / "tensorboard"
         self.log = path / LOG_FILE
         self.status = path / STATUS_FILE

@@ -21,6 +21,14 @@ from tests.training.runs import RECIPE, config_of, run_of, status_of
 from tests.training.test_resume import ROOT, environment
 
 
+def test_a_full_disk_promises_no_checkpoint_that_there_is_not(tmp_path: Path) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert cause_of(full, tmp_path).endswith("then resume: it begins anew, since there is no checkpoint yet.")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert cause_of(full, tmp_path).endswith("then resume: the last checkpoint was kept.")
+
+
 def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def failing(*given: Any, **named: Any) -> Iterator[None]:
         raise error
