@@ -206,13 +206,36 @@ def _with_metadata(table: pd.DataFrame, metadata: Path | None) -> tuple[pd.DataF
     return table, notes
 
 
+def separator_of(metadata: Path) -> str:
+    """Semicolons or tabs where the first line has no comma and names a column `file` between these, else commas.
+
+    Raises:
+        OSError, UnicodeDecodeError: it cannot be read as text.
+    """
+    with metadata.open(encoding="utf-8-sig", newline="") as file:
+        head = file.readline()
+    other = (sign for sign in (";", "\t") if "file" in (name.strip(' \r\n"').lower() for name in head.split(sign)))
+    return "," if "," in head else next((sign for sign in other if sign in head), ",")
+
+
+def _is_own(name: str) -> bool:
+    """Whether a column's name, in whatever case, is one that means something here."""
+    return name.strip().lower() in {"file", "label", "patient_id", "source", *_OF_A_TABLE}
+
+
 def _read_metadata(metadata: Path, table: pd.DataFrame) -> pd.DataFrame:
     try:
-        extra = pd.read_csv(metadata, dtype=str, keep_default_na=False)
+        separator = separator_of(metadata)
+        extra = pd.read_csv(metadata, dtype=str, keep_default_na=False, sep=separator)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{metadata} cannot be read as a CSV of metadata: {error}") from error
-    if "file" not in extra or extra["file"].duplicated().any():
-        raise DatasetError(f"{metadata} needs a column 'file' in which every file stands once.")
+    if "file" not in extra:
+        extra = extra.rename(columns={name: name.strip().lower() for name in map(str, extra) if _is_own(name)})
+    if list(extra).count("file") != 1 or extra["file"].duplicated().any():
+        raise DatasetError(
+            f"{metadata} needs a column 'file' in which every file stands once, and commas between the columns; its "
+            f"first line has the columns {', '.join(map(repr, extra))}."
+        )
     if not extra["file"].isin(table["file"]).any():
         # Going on would lose the patients, and with them the split between them.
         raise DatasetError(

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from lungassist.dataset.index import IMAGE_SUFFIXES
+from lungassist.dataset.index import IMAGE_SUFFIXES, separator_of
 from lungassist.errors import DatasetError
 from lungassist.settings import Settings
 
@@ -83,10 +83,11 @@ def names_images(path: Path, folder: Path) -> bool | None:
     """Whether a CSV's first rows name images of the folder; None where it has no column for them."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if "file" not in (rows.fieldnames or ()):
+            rows = csv.DictReader(file, delimiter=separator_of(path))
+            column = next((name for name in rows.fieldnames or () if name.strip().lower() == "file"), None)
+            if column is None:
                 return None
-            return any((folder / (row["file"] or "?")).is_file() for row in islice(rows, _ENOUGH))
+            return any((folder / (row[column] or "?")).is_file() for row in islice(rows, _ENOUGH))
     except (OSError, ValueError, csv.Error):
         return None
 

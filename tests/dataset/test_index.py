@@ -152,6 +152,8 @@ def test_a_word_for_an_unknown_patient_is_no_patient(tmp_path: Path) -> None:
     ("text", "word"),
     [
         ("name,patient_id\na,1\n", "column 'file'"),
+        ("name;patient_id\na;1\n", r"commas between the columns; .* 'name;patient_id'"),
+        ("File,FILE\na,1\n", "column 'file'"),
         ("file\nCOVID/images/COVID-1.png\nCOVID/images/COVID-1.png\n", "stands once"),
         ("file,patient_id\nCOVID\\images\\COVID-1.png,1\n", r"names none of the images.*COVID/images/COVID-1\.png"),
         ("file,patient_id\n", "names none of the images"),
@@ -164,6 +166,19 @@ def test_metadata_that_would_lose_the_patients_is_refused(tmp_path: Path, text: 
     metadata.write_text(text)
     with pytest.raises(DatasetError, match=word):
         index_folder(tmp_path / "data", metadata)
+
+
+@pytest.mark.parametrize("head", ["file;patient_id", "File\tPatient_ID", '"FILE";"PATIENT_ID"', " File ,patient_id"])
+def test_metadata_as_spreadsheets_write_it(tmp_path: Path, head: str) -> None:
+    write_films(tmp_path / "data", {COVID: 1, NORMAL: 1})
+    metadata = tmp_path / "metadata.csv"
+    between = next(sign for sign in ";\t," if sign in head)
+    second = "q" if between == "," else "q, r"
+    rows = (head, f"COVID/images/COVID-1.png{between}p", f"Normal/images/Normal-1.png{between}{second}")
+    metadata.write_text("\r\n".join(rows))
+    table = index_folder(tmp_path / "data", metadata).table
+    assert list(table["patient_id"]) == ["p", second]
+    assert list(table) == ["file", "label", "patient_id", "source"]
 
 
 def test_metadata_that_is_not_there(films: Path, tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def test_metadata_is_found_inside_and_beside_that_which_names_images_first(root:
     (folder / "binary.csv").write_bytes(b"\xff\xfe\x00file")
     (root / "ward" / "z.csv").write_text("﻿file,patient_id\nCOVID/images/COVID-1.png,7\n", encoding="utf-8")
     assert metadata_files(folder, settings) == [root / "ward" / "z.csv", folder / "a.csv"]
+    (folder / "sheet.csv").write_text("File;Patient_ID\nCOVID/images/COVID-1.png;7\n")
+    assert folder / "sheet.csv" in metadata_files(folder, settings)[:2], "as spreadsheets write it"
 
 
 def test_metadata_outside_of_the_roots_is_not_looked_for(root: Path, settings: Settings) -> None:
