@@ -11,6 +11,7 @@ import numpy as np
 from lungassist.classes import NORMAL, spoken
 from lungassist.evaluation.comparison import SICK, Comparison
 from lungassist.evaluation.leaderboard import Value
+from lungassist.evaluation.short_names import short_names
 from lungassist.evaluation.wording import with_numbers, with_percents
 from lungassist.metrics import Floats
 
@@ -23,8 +24,8 @@ _POINTS: Final = 300
 #: Images below which a bin of the reliability diagram is left out: its accuracy is luck.
 _FEWEST: Final = 5
 
-#: Characters of a name.
-_LONGEST: Final = 30
+#: Characters of a name, and the pixels of one on average.
+_LONGEST, _CHARACTER = 30, 7.2
 
 _SIDE: Final = 300
 _MARGIN: Final = 42
@@ -36,7 +37,8 @@ _DotRow = tuple[str, Value, bool]
 
 def accuracy_figure(comparison: Comparison) -> str:
     """A dot and an interval a model; below them, hollow, what the paper printed."""
-    measured = [(short(row.model), row.accuracy, False) for row in comparison.leaderboard]
+    short = short_of(comparison.models)
+    measured = [(short[row.model], row.accuracy, False) for row in comparison.leaderboard]
     printed = [(f"{row.model} (published)", row.accuracy, True) for row in comparison.published]
     rows: list[_DotRow] = measured + printed
     lowest = 100 * min(_ends(rows), default=0)
@@ -48,7 +50,8 @@ def accuracy_figure(comparison: Comparison) -> str:
 
 def missed_figure(comparison: Comparison) -> str:
     """Contagious images called Normal, a dot and an interval a model."""
-    rows: list[_DotRow] = [(short(row.model), row.contagious_called_normal, False) for row in comparison.leaderboard]
+    short = short_of(comparison.models)
+    rows: list[_DotRow] = [(short[row.model], row.contagious_called_normal, False) for row in comparison.leaderboard]
     highest = max(_ends(rows), default=0)
     step = next(
         size * ten for ten in (10**power for power in range(9)) for size in (1, 2, 5) if highest <= 6 * size * ten
@@ -65,7 +68,8 @@ def _ends(rows: Sequence[_DotRow]) -> list[float]:
 def _dots(
     rows: Sequence[_DotRow], ticks: Sequence[tuple[float, str]], title: str, worded: Callable[[Value], str]
 ) -> str:
-    left, right, step, top = 240, 740, 24, 28
+    left = max(240.0, _CHARACTER * max(len(name) for name, *_ in rows) + 20)
+    right, step, top = left + 500, 24, 28
     height = step * len(rows) + top + 40
     low, high = ticks[0][0], ticks[-1][0]
 
@@ -106,15 +110,16 @@ def confusion_figures(comparison: Comparison) -> str:
 
 def confusion_panels(comparison: Comparison) -> list[str]:
     """The same, each by itself."""
-    return [_confusion(comparison, name) for name in comparison.models]
+    short = short_of(comparison.models)
+    return [_confusion(comparison, name, short[name]) for name in comparison.models]
 
 
-def _confusion(comparison: Comparison, model: str) -> str:
+def _confusion(comparison: Comparison, model: str, short: str) -> str:
     matrix = comparison.confusion(model)
     totals = np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     classes = [spoken(label) for label in comparison.classes]
     cell, left, top = 52, 108, 52
-    parts = [f'<text class="head" x="4" y="14">{escape(short(model))}</text>']
+    parts = [f'<text class="head" x="4" y="14">{escape(short)}</text>']
     for k, label in enumerate(classes):
         parts.append(f'<text x="{left - 6}" y="{top + cell * k + 30}" text-anchor="end">{escape(label[:16])}</text>')
         for line, word in enumerate(reversed(label.split(maxsplit=1))):
@@ -134,7 +139,8 @@ def _confusion(comparison: Comparison, model: str) -> str:
             f"{matrix[row, column]:,}</text>"
         )
     side = cell * len(classes)
-    return _svg(left + side + 6, top + side + 8, parts, f"Confusion matrix of {model}: truth in rows")
+    width = max(left + side + 6, 8 + 1.15 * _CHARACTER * len(short))
+    return _svg(width, top + side + 8, parts, f"Confusion matrix of {model}: truth in rows")
 
 
 def roc_figure(comparison: Comparison) -> str:
@@ -218,9 +224,9 @@ def kind_of(number: int) -> str:
     return f"c{number % len(COLOURS)} d{number // len(COLOURS) % 3}"
 
 
-def short(name: str) -> str:
-    """A model's name where there is little room; the middle goes, since names differ most at their ends."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2 - 1]}…{name[-_LONGEST // 2 :]}"
+def short_of(models: Sequence[str]) -> dict[str, str]:
+    """Names as figures show them together: short, and no two alike."""
+    return short_names(models, _LONGEST)
 
 
 def _svg(width: float, height: float, parts: Iterable[str], title: str) -> str:

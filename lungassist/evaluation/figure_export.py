@@ -123,12 +123,12 @@ def _with_legend(comparison: Comparison, panels: Sequence[str]) -> str:
 
 def _legend(models: Sequence[str]) -> str:
     """Beside the curves, a line a model."""
-    parts = []
+    parts, short = [], drawn.short_of(models)
     for number, name in enumerate(models):
         y = 34 + _ROW * number
         parts.append(f'<line class="curve {drawn.kind_of(number)}" x1="0" x2="30" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text x="{_LINE - 6}" y="{y + 4}">{escape(drawn.short(name))}</text>')
-    longest = max(len(drawn.short(name)) for name in models)
+        parts.append(f'<text x="{_LINE - 6}" y="{y + 4}">{escape(short[name])}</text>')
+    longest = max(map(len, short.values()))
     width, height = _LINE + _CHARACTER * longest, 40 + _ROW * len(models)
     return f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">{"".join(parts)}</svg>'
 

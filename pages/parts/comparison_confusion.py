@@ -14,7 +14,7 @@ from lungassist.classes import NORMAL, spoken
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.metrics import Matrix
-from pages.parts.comparison_figures import CONFIG, bars_of, colour_of, laid_out, ranked, short, symbol_of
+from pages.parts.comparison_figures import CONFIG, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
 from pages.parts.comparison_images import show_images
 from pages.parts.comparison_state import Pinned
 
@@ -84,7 +84,7 @@ def _picked(comparison: Comparison) -> None:
 
 
 def _figure(comparison: Comparison, chosen: Cell, *, shares: bool, dark: bool) -> go.Figure:
-    models = ranked(comparison)
+    models, short = ranked(comparison), short_of(comparison.models)
     across = min(_MOST_ACROSS, len(models)) if len(models) != 1 else 2
     down = -(-len(models) // across)
     side = _CELL * len(comparison.classes)
@@ -92,7 +92,7 @@ def _figure(comparison: Comparison, chosen: Cell, *, shares: bool, dark: bool) -
     figure = make_subplots(
         down,
         across,
-        subplot_titles=[short(name) for name in models],
+        subplot_titles=[short[name] for name in models],
         horizontal_spacing=0.02,
         vertical_spacing=_BETWEEN / drawn,
     )
@@ -196,7 +196,7 @@ def _class_table(comparison: Comparison, model: str) -> None:
 
 
 def _class_bars(comparison: Comparison, rate: str) -> go.Figure:
-    figure = go.Figure()
+    figure, short = go.Figure(), short_of(comparison.models)
     for place, model in enumerate(ranked(comparison)):
         rows = comparison.class_rows(model)
         values = [getattr(row, _RATES[rate]) for row in rows]
@@ -204,12 +204,12 @@ def _class_bars(comparison: Comparison, rate: str) -> go.Figure:
         figure.add_scatter(
             x=[index + _offset(place, len(comparison.models)) for index in range(len(rows))],
             y=[100 * value.value for value in values],
-            name=short(model),
+            name=short[model],
             mode="markers",
             marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 8},
             error_y={**error, "width": 2, "color": colour_of(place)},
             text=[spoken(row.label) for row in rows],
-            hovertemplate=f"{short(model)}, %{{text}}: %{{y:.2f}} %<extra></extra>",
+            hovertemplate=f"{short[model]}, %{{text}}: %{{y:.2f}} %<extra></extra>",
         )
     laid_out(figure, 260)
     figure.update_layout(showlegend=1 < len(comparison.models) <= 8)

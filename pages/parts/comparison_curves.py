@@ -16,7 +16,7 @@ from lungassist.evaluation.wording import with_numbers
 from lungassist.metrics import Floats
 from lungassist.training.progress import read_epochs
 from pages.parts import comparison_state as state
-from pages.parts.comparison_figures import COLOURS, CONFIG, GREY, colour_of, dash_of, laid_out, ranked, short
+from pages.parts.comparison_figures import COLOURS, CONFIG, GREY, colour_of, dash_of, laid_out, ranked, short_of
 from pages.parts.training_curves import is_complete
 
 #: Points of a curve that are drawn; more cannot be told apart.
@@ -91,7 +91,7 @@ def _areas(comparison: Comparison, question: str) -> None:
 
 def _curves(comparison: Comparison, question: str, lit: list[str]) -> go.Figure:
     figure = make_subplots(1, 3, subplot_titles=_TITLES, horizontal_spacing=0.07)
-    models = ranked(comparison)
+    models, short = ranked(comparison), short_of(comparison.models)
     # What is drawn last lies on top.
     for model in sorted(models, key=lambda name: name in lit):
         place = models.index(model)
@@ -111,13 +111,13 @@ def _curves(comparison: Comparison, question: str, lit: list[str]) -> go.Figure:
                 x=kept_x,
                 y=kept_y,
                 mode=mode,
-                name=short(model),
+                name=short[model],
                 legendgroup=model,
                 showlegend=column == 1 and model in lit,
                 legendrank=place,
                 line=line if model in lit else {"color": _PALE, "width": 1},
                 marker={"size": 6 if model in lit else 3},
-                hovertemplate=f"{short(model)}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>",
+                hovertemplate=f"{short[model]}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>",
                 row=1,
                 col=column,
             )
@@ -170,7 +170,7 @@ def _training(comparison: Comparison) -> None:
 
 
 def _training_figure(comparison: Comparison, epochs: dict[str, pd.DataFrame]) -> go.Figure:
-    figure = go.Figure()
+    figure, short = go.Figure(), short_of(comparison.models)
     for model, table in epochs.items():
         colour = colour_of(ranked(comparison).index(model))
         for split, dash in (("validation", "solid"), ("train", "dash")):
@@ -178,11 +178,11 @@ def _training_figure(comparison: Comparison, epochs: dict[str, pd.DataFrame]) ->
                 x=table["epoch"],
                 y=table[f"{split}_accuracy"],
                 mode="lines+markers" if len(table) < 15 else "lines",
-                name=short(model),
+                name=short[model],
                 legendgroup=model,
                 showlegend=split == "validation",
                 line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate=f"{short(model)}, {split}, epoch %{{x}}: %{{y:.1%}}<extra></extra>",
+                hovertemplate=f"{short[model]}, {split}, epoch %{{x}}: %{{y:.1%}}<extra></extra>",
             )
     laid_out(figure, 320)
     figure.update_xaxes(title="Epoch")

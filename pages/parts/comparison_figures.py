@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
+from lungassist.evaluation.short_names import short_names
 
 #: Told apart in the common forms of colour blindness (after Okabe and Ito) and legible on light and dark. They go to
 #: models by their rank, so that the best always differ; further models have another dash and symbol.
@@ -42,12 +43,9 @@ def symbol_of(rank: int) -> str:
     return SYMBOLS[rank // len(COLOURS) % len(SYMBOLS)]
 
 
-def short(name: str, longest: int = _LONGEST) -> str:
-    """A model's name where there is little room; the middle goes, since names differ most at their ends."""
-    if len(name) <= longest:
-        return name
-    head = (longest - 1) // 2
-    return f"{name[:head]}…{name[head + 1 - longest :]}"
+def short_of(names: Sequence[str]) -> dict[str, str]:
+    """Names as figures show them together, of models or of slices: short, and no two alike."""
+    return short_names(names, _LONGEST)
 
 
 def ranked(comparison: Comparison) -> list[str]:

@@ -14,7 +14,7 @@ from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import PublishedRow, Row, Value
 from lungassist.evaluation.wording import listed, number_interval, percent_interval
-from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short, symbol_of
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
 
 #: Class -> heading and width of its count.
 _COUNTED = {
@@ -138,28 +138,36 @@ def _accuracies(comparison: Comparison) -> go.Figure:
     values = [row.accuracy for row in _ranked(comparison)]
     _dots(figure, comparison, values)
     if comparison.published:
-        _printed(figure, comparison.published, min(value.value for value in values) - _FAR)
+        _printed(figure, comparison.published, len(values), min(value.value for value in values) - _FAR)
         figure.add_hline(y=len(values) - 0.5, line={"color": GREY, "width": 1, "dash": "dot"})
-    return _rows(figure, len(values) + len(comparison.published), " %")
+    names = [*_names(comparison), *map(_published_name, comparison.published)]
+    return _rows(figure, names, " %")
 
 
-def _printed(figure: go.Figure, rows: Sequence[PublishedRow], lowest: float) -> None:
-    """Draw the paper's rows hollow; one far below all that was measured would squeeze these, and is told in words."""
+def _published_name(row: PublishedRow) -> str:
+    return f"{row.model} (published)"
+
+
+def _printed(figure: go.Figure, rows: Sequence[PublishedRow], first: int, lowest: float) -> None:
+    """Draw the paper's rows hollow, from a place on; one far below all that was measured would squeeze these, and is
+    told in words.
+    """
     near = [row for row in rows if row.accuracy.value >= lowest]
     figure.add_scatter(
         x=[100 * row.accuracy.value if row in near else None for row in rows],
-        y=[f"{row.model} (published)" for row in rows],
+        y=[first + place for place in range(len(rows))],
+        text=[_published_name(row) for row in rows],
         mode="markers",
         marker={"color": GREY, "size": 9, "symbol": "diamond-open"},
         error_x={**bars_of([row.accuracy for row in rows], 100), "color": GREY, "width": 3},
-        hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
+        hovertemplate="%{text}: %{x:.2f} %<extra></extra>",
     )
-    for row in rows:
+    for place, row in enumerate(rows, first):
         if row not in near:
             figure.add_annotation(
                 x=0,
                 xref="x domain",
-                y=f"{row.model} (published)",
+                y=place,
                 text=f"◂ {row.accuracy.value:.2%}",
                 showarrow=False,
                 xanchor="left",
@@ -172,28 +180,34 @@ def _missed(comparison: Comparison) -> go.Figure:
     values = [row.contagious_called_normal for row in _ranked(comparison)]
     _dots(figure, comparison, values, factor=1)
     figure.update_xaxes(rangemode="tozero")
-    return _rows(figure, len(values), "")
+    return _rows(figure, _names(comparison), "")
+
+
+def _names(comparison: Comparison) -> list[str]:
+    short = short_of(comparison.models)
+    return [short[name] for name in ranked(comparison)]
 
 
 def _dots(figure: go.Figure, comparison: Comparison, values: list[Value], factor: float = 100) -> None:
-    names = ranked(comparison)
-    ranks = range(len(names))
+    ranks = range(len(values))
     unit = ".2f} %" if factor == 100 else ".0f} images"
     figure.add_scatter(
         x=[factor * value.value for value in values],
-        y=[short(name) for name in names],
+        y=list(ranks),
+        text=_names(comparison),
         mode="markers",
         marker={"color": [colour_of(i) for i in ranks], "symbol": [symbol_of(i) for i in ranks], "size": 10},
         error_x={**bars_of(values, factor), "color": GREY},
-        hovertemplate=f"%{{y}}: %{{x:{unit}<extra></extra>",
+        hovertemplate=f"%{{text}}: %{{x:{unit}<extra></extra>",
     )
 
 
-def _rows(figure: go.Figure, rows: int, unit: str) -> go.Figure:
-    laid_out(figure, 26 * rows + 60, showlegend=False)
+def _rows(figure: go.Figure, names: Sequence[str], unit: str) -> go.Figure:
+    """Lay out rows by their places; names are labels alone, so that two rows are never drawn on one."""
+    laid_out(figure, 26 * len(names) + 60, showlegend=False)
     figure.update_layout(margin_t=8)
     figure.update_xaxes(ticksuffix=unit)
-    figure.update_yaxes(range=[rows - 0.4, -0.6])
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=list(names), range=[len(names) - 0.4, -0.6])
     return figure
 
 

@@ -17,7 +17,7 @@ from lungassist.evaluation.wording import listed
 from pages.parts import comparison_evaluate_state as shared
 from pages.parts import comparison_state as state
 from pages.parts import session
-from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, short, symbol_of
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, short_of, symbol_of
 
 _HOW_TO_READ = (
     "For each image, the heat map (Grad-CAM) of the model's finding, right or wrong, is held against the lungs. A dot "
@@ -87,6 +87,7 @@ def _to_slices() -> None:
 def _figure(comparison: Comparison, shares: Sequence[LungShare]) -> go.Figure:
     models = [model for model in comparison.models if any(share.model == model for share in shares)]
     findings = [label for label in comparison.classes if any(share.finding == label for share in shares)]
+    short = short_of(comparison.models)
     figure = go.Figure()
     for number, model in enumerate(models):
         own = [share for share in shares if share.model == model]
@@ -104,12 +105,12 @@ def _figure(comparison: Comparison, shares: Sequence[LungShare]) -> go.Figure:
         figure.add_scatter(
             x=[100 * share.inside for share in own],
             y=rows,
-            name=short(model),
+            name=short[model],
             mode="markers",
             marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 10},
             error_x=bars_of([Value(share.inside, share.interval) for share in own], 100),
             text=[f"{spoken(share.finding)}, {share.images:,} images, {share.reading}" for share in own],
-            hovertemplate=f"{short(model)}, %{{text}}: %{{x:.1f}} %<extra></extra>",
+            hovertemplate=f"{short[model]}, %{{text}}: %{{x:.1f}} %<extra></extra>",
         )
     laid_out(figure, 110 + len(findings) * max(44, 22 * len(models)))
     figure.update_xaxes(title="Share of the evidence, %", rangemode="tozero")

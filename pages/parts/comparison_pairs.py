@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from lungassist.evaluation.paired import HeadToHead
 from lungassist.evaluation.wording import p_value, percent_interval
 from lungassist.experiments.comparing import SHELF, image_path
 from pages.parts import comparison_state as state
-from pages.parts.comparison_figures import COLOURS, GREY, laid_out, short
+from pages.parts.comparison_figures import COLOURS, GREY, laid_out, short_of
 from pages.parts.comparison_images import share_column
 
 A, B, IMAGE = "a", "b", "image"
@@ -55,10 +56,10 @@ def _choose(comparison: Comparison) -> tuple[str, str]:
 
 
 def _show(comparison: Comparison, pair: HeadToHead) -> None:
-    p = p_value(pair.p)
+    p, short = p_value(pair.p), short_of(comparison.models)
     told = (
-        (f"Only {short(pair.a)} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
-        (f"Only {short(pair.b)} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
+        (f"Only {short[pair.a]} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
+        (f"Only {short[pair.b]} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
         (
             "Accuracy of A less B",
             f"{100 * pair.difference:+.2f} points",
@@ -69,7 +70,7 @@ def _show(comparison: Comparison, pair: HeadToHead) -> None:
     for cell, (label, value, below) in zip(st.columns(4), told, strict=True):
         cell.metric(label, value, below, delta_color="off", delta_arrow="off", border=True)
     st.markdown(_verdict(pair))
-    st.plotly_chart(_bar(pair), config={"displayModeBar": False}, key="comparison_pair")
+    st.plotly_chart(_bar(pair, short), config={"displayModeBar": False}, key="comparison_pair")
     _disagreements(comparison, pair)
 
 
@@ -80,11 +81,11 @@ def _verdict(pair: HeadToHead) -> str:
     return f"The difference is **within chance**: these {pair.images:,} images do not tell the two apart."
 
 
-def _bar(pair: HeadToHead) -> go.Figure:
+def _bar(pair: HeadToHead, short: Mapping[str, str]) -> go.Figure:
     parts = (
         ("Both right", pair.both_right, "rgba(134, 142, 150, 0.25)"),
-        (f"Only {short(pair.a)}", pair.only_a, COLOURS[0]),
-        (f"Only {short(pair.b)}", pair.only_b, COLOURS[1]),
+        (f"Only {short[pair.a]}", pair.only_a, COLOURS[0]),
+        (f"Only {short[pair.b]}", pair.only_b, COLOURS[1]),
         ("Both wrong", pair.both_wrong, GREY),
     )
     figure = go.Figure()

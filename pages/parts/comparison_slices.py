@@ -13,7 +13,7 @@ from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
 from lungassist.evaluation.slices import SMALLEST, Slice
-from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short, symbol_of
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
 from pages.parts.comparison_state import Pinned
 
 _BY: Final = "by"
@@ -58,6 +58,7 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
     values = list(dict.fromkeys(part.value for part in parts))
     images = {part.value: part.images for part in parts}
     models = ranked(comparison)
+    short, short_value = short_of(models), short_of(values)
     figure = go.Figure()
     for place, model in enumerate(models):
         own = [part for part in parts if part.model == model]
@@ -66,18 +67,18 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
         figure.add_scatter(
             x=[100 * part.accuracy for part in own],
             y=[values.index(part.value) + 0.6 * ((place + 0.5) / len(models) - 0.5) for part in own],
-            name=short(model),
+            name=short[model],
             mode="markers",
             marker={"color": colours, "symbol": symbols, "size": 9},
             error_x={**bars_of([Value(part.accuracy, part.interval) for part in own], 100), "color": GREY, "width": 2},
             text=[f"{part.value}, {part.images:,} images" for part in own],
-            hovertemplate=f"{short(model)}, %{{text}}: %{{x:.2f}} %<extra></extra>",
+            hovertemplate=f"{short[model]}, %{{text}}: %{{x:.2f}} %<extra></extra>",
             showlegend=False,
         )
         figure.add_scatter(
             x=[None],
             y=[None],
-            name=short(model),
+            name=short[model],
             mode="markers",
             marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 9},
         )
@@ -85,7 +86,7 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
     figure.update_xaxes(ticksuffix=" %", title="Accuracy, 95 % interval")
     figure.update_yaxes(
         tickvals=list(range(len(values))),
-        ticktext=[f"{short(value)} ({images[value]:,})" for value in values],
+        ticktext=[f"{short_value[value]} ({images[value]:,})" for value in values],
         range=[len(values) - 0.5, -0.5],
     )
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,13 @@ def test_what_is_written_is_what_is_shown(comparison: Comparison, tmp_path: Path
         name = next(name for name in figure_names(comparison) if place.stem == name.lower().replace(" ", "-"))
         svg = figure_svg(comparison, name)
         assert place.read_bytes() == (svg.encode() if place.suffix == ".svg" else figure_png(svg))
+
+
+def test_models_of_one_evaluation_have_names_of_their_own_in_every_figure(tmp_path: Path) -> None:
+    folder = "COVID-19_Radiography_Dataset"
+    models = [f"efficientnet_lite2{end} ({folder})" for end in ("", "-chest", "-harmonised")]
+    tables = [replace(read(tmp_path, f"t{seed}", table_of(INDEX, 2.0, seed)), name=n) for seed, n in enumerate(models)]
+    evaluation = Comparison.of(tables, resamples=10)
+    for name in figure_names(evaluation):
+        said = {text for text in texts(figure_svg(evaluation, name)) if text.startswith("efficientnet")}
+        assert len(said) == len(models), name

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -158,3 +160,24 @@ def test_no_table_chosen_is_no_error(weights: Path) -> None:
     page = opened()
     shown(page.multiselect(key="tables").set_value([]).run())
     assert "choose at least one table" in text(page)
+
+
+def figures(page: AppTest) -> list[dict[str, Any]]:
+    """The page's figures, as Plotly gets them."""
+    return [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+
+
+def test_models_of_one_evaluation_stand_on_rows_of_their_own(weights: Path) -> None:
+    folder = weights.parent / "home" / "evaluations" / "COVID-19_Radiography_Dataset"
+    models = [f"efficientnet_lite2{end}" for end in ("", "-chest", "-harmonised")]
+    for seed, name in enumerate(models):
+        write_predictions(folder / f"{name}.csv", table_of(index_of(), 2.0, 10 + seed))
+    names = [f"{name} ({folder.name})" for name in models]
+    accuracy, missed = figures(opened(tables=names))
+    for figure in (accuracy, missed):
+        assert sorted(figure["data"][0]["y"]) == [0, 1, 2]
+        labels = figure["layout"]["yaxis"]["ticktext"]
+        assert len(set(labels)) == len(labels)
+    assert accuracy["data"][1]["y"] == [3, 4, 5, 6], "what the paper printed, below the line"
+    head = opened(tables=names, view="Head to head")
+    assert len({metric.label for metric in head.metric}) == 4
