@@ -101,6 +101,12 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """In sentences: what was taken for granted when the tables were read, and whether the images are the same."""
         told = [f"{table.name}: {note}" for table in self.tables for note in table.notes]
+        told += [
+            f"All {len(images):,} images of {listed(images.models, 4)} are of one patient, by patient_id "
+            f"{images.table['patient_id'].iat[0]!r}: intervals are by patient, so there are none."
+            for images in self.sets
+            if len(images) > 1 and images.bootstrap.of_one_patient
+        ]
         if len(self.sets) > 1:
             told.append(
                 "The models were evaluated on different images: their figures are no ranking, and the rule is applied "

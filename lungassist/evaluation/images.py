@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lungassist.evaluation.patients import patients_of
 from lungassist.evaluation.predictions import PREFIX
 from lungassist.evaluation.tables import Predictions
 from lungassist.metrics import Bootstrap, Measured, Roles
@@ -91,8 +92,9 @@ def _image_set(members: Sequence[tuple[Predictions, pd.DataFrame]], resamples: i
     classes = members[0][0].classes
     columns = [f"{PREFIX}{name}" for name in classes]
     properties = pd.DataFrame(members[0][1][["file", "label", "split"]])
+    properties["patient_id"] = patients_of([rows["patient_id"] for _, rows in members])
     for table, rows in members:
-        for name in ("patient_id", *table.properties):
+        for name in table.properties:
             # What one table leaves empty, another may know.
             if name not in properties or (properties[name] == "").all():
                 properties[name] = rows[name].to_numpy()

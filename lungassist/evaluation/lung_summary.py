@@ -49,7 +49,9 @@ class LungShare:
 
     @property
     def reading(self) -> str:
-        """The interval held against `area`, in words."""
+        """The interval held against `area`, in words; '' where there is none."""
+        if np.isnan(self.interval.low):
+            return ""
         if self.interval.low > self.area:
             return "in the lungs"
         return "beside the lungs" if self.interval.high < self.area else "no more than chance"

@@ -14,6 +14,7 @@ from lungassist.evaluation.published_audit import audit_published
 from lungassist.evaluation.slices import SMALLEST
 from lungassist.evaluation.wording import (
     DASH,
+    in_brackets,
     number,
     p_value,
     percent,
@@ -145,7 +146,7 @@ def tests(comparison: Comparison) -> Section:
             f"{pair.images:,}",
             str(pair.only_a),
             str(pair.only_b),
-            f"{100 * pair.difference:+.2f} points ({percent_interval(pair.interval)})",
+            f"{100 * pair.difference:+.2f} points{in_brackets(percent_interval(pair.interval))}",
             p_value(pair.p),
             p_value(pair.adjusted_p),
         )
@@ -192,8 +193,7 @@ def _threshold_row(point: OperatingPoint) -> tuple[str, ...]:
 
 
 def _rate(rate: Rate) -> str:
-    ends = percent_interval(rate.bootstrap)
-    return f"{percent(rate.value)} ({ends})" if ends else percent(rate.value)
+    return percent(rate.value) + in_brackets(percent_interval(rate.bootstrap))
 
 
 def sliced(comparison: Comparison, column: str) -> Section:
@@ -205,7 +205,7 @@ def sliced(comparison: Comparison, column: str) -> Section:
             part.value,
             f"{part.images:,}",
             str(part.classes),
-            f"{percent(part.accuracy)} ({percent_interval(part.interval)})",
+            percent(part.accuracy) + in_brackets(percent_interval(part.interval)),
             "too small to say" if part.too_small else "",
         )
         for part in comparison.slices(column)
@@ -223,7 +223,7 @@ def lungs(comparison: Comparison) -> Section:
             share.model,
             spoken(share.finding),
             f"{share.images:,}",
-            f"{percent(share.inside, 1)} ({percent_interval(share.interval)})",
+            percent(share.inside, 1) + in_brackets(percent_interval(share.interval)),
             percent(share.area, 1),
             number(share.ratio, 2),
             share.reading,

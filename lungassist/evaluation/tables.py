@@ -5,7 +5,7 @@ A row an image, as CSV or Parquet, with the columns
   file                 the image; named once for a model. Tables are compared by it
   label                the true class
   probability_CLASS    for every class, in [0, 1]; a row sums to 1, but for rounding
-  patient_id           '' or absent: unknown, and the image counts as a patient of its own
+  patient_id           '', absent or a word such as NA: unknown, and the image counts as a patient of its own
   split                train, validation or test; absent: all of the images are test images
   model, version       of what made the row; absent: from the card beside the file, else from the file's name
   evidence_in_lungs, lung_area, lung_field
@@ -30,6 +30,7 @@ from lungassist.dataset import SPLITS, UNREADABLE, UNUSED
 from lungassist.errors import PredictionsError, WeightsError
 from lungassist.evaluation.checks import check_rows, spelled_alike
 from lungassist.evaluation.evidence import COLUMNS
+from lungassist.evaluation.patients import known_patients
 from lungassist.evaluation.predictions import PREFIX, arrays_of
 from lungassist.evaluation.sameness import UNKNOWN, Pictures, pictures_of, remarks_of
 from lungassist.models.card import Card
@@ -189,6 +190,8 @@ def _of_model(
     for column in ("patient_id", "source"):
         if column not in rows:
             rows = rows.assign(**{column: ""})
+    patients, unknown = known_patients(rows["patient_id"])
+    rows, told = rows.assign(patient_id=patients), told + unknown
     rows = rows.drop(columns=["model", "version"]).reset_index(drop=True)
     probabilities = [f"{PREFIX}{label}" for label in classes]
     others = [column for column in rows if column not in (*COMMON, *probabilities)]

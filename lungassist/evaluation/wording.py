@@ -28,6 +28,11 @@ def percent_interval(interval: Interval) -> str:
     return "" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
 
 
+def in_brackets(interval: str) -> str:
+    """What stands behind a figure: its interval in brackets; nothing where there is none."""
+    return f" ({interval})" if interval else ""
+
+
 def number_interval(interval: Interval, digits: int = 3) -> str:
     """Both ends; '' where there is none."""
     low, high = interval
@@ -43,14 +48,12 @@ def p_value(p: float) -> str:
 
 def with_percents(value: Value) -> str:
     """A share and its interval in one line."""
-    ends = percent_interval(value.interval)
-    return f"{percent(value.value)} ({ends})" if ends else percent(value.value)
+    return percent(value.value) + in_brackets(percent_interval(value.interval))
 
 
 def with_numbers(value: Value, digits: int = 3) -> str:
     """A number and its interval in one line."""
-    ends = number_interval(value.interval, digits)
-    return f"{number(value.value, digits)} ({ends})" if ends else number(value.value, digits)
+    return number(value.value, digits) + in_brackets(number_interval(value.interval, digits))
 
 
 def listed(names: Sequence[str], most: int = 7) -> str:

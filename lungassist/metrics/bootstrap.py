@@ -76,6 +76,11 @@ class Bootstrap:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_drawn", {})
 
+    @property
+    def of_one_patient(self) -> bool:
+        """Whether all images are of a single patient: every resample is the same, and says nothing of chance."""
+        return bool(len(self.patients)) and not self.patients.any()
+
     def weights(self, block: int) -> Weights:
         """How often each image counts in the resamples of a block: `(N, b)`, whole numbers, `b` at most `BLOCK`."""
         if block not in self._drawn:
@@ -102,8 +107,13 @@ class Bootstrap:
             return list(workers.map(lambda block: function(self.weights(block)), blocks))
 
     def totals(self, values: Floats | Truths) -> Floats:
-        """Sums over the images of every resample, `(B, C)`, of what each adds, `(N, C)`; a share is their ratio."""
+        """Sums over the images of every resample, `(B, C)`, of what each adds, `(N, C)`; a share is their ratio.
+
+        NaN where all images are of one patient.
+        """
         self._check_length(len(values))
+        if self.of_one_patient:
+            return np.full((self.resamples, np.shape(values)[1]), np.nan)
         from scipy.sparse import csr_array
 
         # Not a dense product: BLAS brings threads of its own, which fight with those of the blocks.
@@ -116,7 +126,7 @@ class Bootstrap:
         return Interval(float(low), float(high))
 
     def measure(self, labels: Labels, tables: Mapping[str, Floats], roles: Roles) -> dict[str, Measured]:
-        """Every figure of several models on the same `N` images, with intervals.
+        """Every figure of several models on the same `N` images, with intervals; of one patient's images, without.
 
         Args:
             labels: `(N,)` class indices.
@@ -132,6 +142,8 @@ class Bootstrap:
         ready = [checked(labels, probabilities, roles) for probabilities in tables.values()]
         resampler = Resampler.of(ready[0][0], [probabilities for _, probabilities in ready], roles)
         replicates = resampler.figures(self.each_block(resampler.tally))
+        if self.of_one_patient:
+            replicates = [each.map(lambda values: np.full_like(values, np.nan)) for each in replicates]
         return {
             name: measured(figures(*one, roles), each, self.level)
             for name, one, each in zip(tables, ready, replicates, strict=True)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from lungassist.evaluation.comparison import Comparison
-from lungassist.evaluation.wording import p_value, percent_interval
+from lungassist.evaluation.wording import in_brackets, p_value, percent_interval
 from lungassist.experiments.ablations import Ablation, ablations
 from pages.parts.training_fields import label_of, word_of
 
@@ -45,7 +45,7 @@ def _row(each: Ablation) -> dict[str, object]:
         "Setting": label_of(each.setting),
         "A": _named(_said(each.setting, each.value_a), pair.a),
         "B": _named(_said(each.setting, each.value_b), pair.b),
-        "A less B": f"{100 * pair.difference:+.2f} points ({percent_interval(pair.interval)})",
+        "A less B": f"{100 * pair.difference:+.2f} points{in_brackets(percent_interval(pair.interval))}",
         "Only A right": pair.only_a,
         "Only B right": pair.only_b,
         "p (Holm)": p_value(pair.adjusted_p),

@@ -15,7 +15,7 @@ from lungassist.errors import PredictionsError, StudyError, WeightsError
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.paired import HeadToHead
-from lungassist.evaluation.wording import p_value, percent_interval
+from lungassist.evaluation.wording import DASH, p_value, percent_interval
 from lungassist.experiments.comparing import SHELF, image_path
 from pages.parts import comparison_state as state
 from pages.parts.comparison_figures import COLOURS, GREY, laid_out, short_of
@@ -63,7 +63,7 @@ def _show(comparison: Comparison, pair: HeadToHead) -> None:
         (
             "Accuracy of A less B",
             f"{100 * pair.difference:+.2f} points",
-            f"95 %: {percent_interval(pair.interval)}",
+            f"95 %: {percent_interval(pair.interval) or DASH}",
         ),
         ("McNemar, exact", f"p {p}" if p.startswith("<") else f"p = {p}", f"{p_value(pair.adjusted_p)} after Holm"),
     )
