@@ -33,7 +33,7 @@ class Section:
 
     Attributes:
         title: of the section.
-        columns, rows: of the table; texts, in order.
+        columns, rows: of the table; texts, in order. No two columns share a name: spreadsheets and pages need that.
         numbers: columns that are set flush right.
         notes: sentences below it.
         published: the rows are the paper's, not measured.
@@ -45,6 +45,11 @@ class Section:
     numbers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     published: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse columns of one name, of which `numbers` could not say which it means."""
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"different columns were expected, not {', '.join(self.columns)}")
 
 
 def sections(comparison: Comparison, columns: Sequence[str] | None = None, target: float = 0.99) -> Iterator[Section]:
@@ -199,6 +204,8 @@ def _rate(rate: Rate) -> str:
 def sliced(comparison: Comparison, column: str) -> Section:
     """Accuracy by a property of the images."""
     numbers = ("Images", "Classes", "Accuracy (95 %)")
+    # The metadata may have a column that is called as one of ours.
+    named = f"{column} (property)" if column in ("Model", *numbers, "Remarks") else column
     rows = [
         (
             part.model,
@@ -212,7 +219,7 @@ def sliced(comparison: Comparison, column: str) -> Section:
     ]
     small = any(part.too_small for part in comparison.slices(column))
     notes = (f"Slices of fewer than {SMALLEST} images are too small to say.",) if small else ()
-    return Section(f"By {column}", ("Model", column, *numbers, "Remarks"), tuple(rows), numbers, notes)
+    return Section(f"By {column}", ("Model", named, *numbers, "Remarks"), tuple(rows), numbers, notes)
 
 
 def lungs(comparison: Comparison) -> Section:

@@ -181,3 +181,11 @@ def test_models_of_one_evaluation_stand_on_rows_of_their_own(weights: Path) -> N
     assert accuracy["data"][1]["y"] == [3, 4, 5, 6], "what the paper printed, below the line"
     head = opened(tables=names, view="Head to head")
     assert len({metric.label for metric in head.metric}) == 4
+
+
+@pytest.mark.parametrize("name", ["Images", "Model"])
+def test_slices_by_a_property_that_is_called_as_a_column_of_the_page(weights: Path, name: str) -> None:
+    made = table_of(index_of()).assign(**{name: ["few" if i % 2 else "many" for i in range(600)]})
+    write_predictions(weights / "alpha" / "predictions.csv", made)
+    page = opened(view="Slices", by=name, tables=["alpha"])
+    assert set(table(page, f"{name} (property)")) == {"few", "many"}
