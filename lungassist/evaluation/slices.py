@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -22,6 +24,11 @@ MOST: Final = 12
 
 UNKNOWN: Final = "(unknown)"
 OTHERS: Final = "(others)"
+
+#: Whole numbers below are written as they are; a float has fifteen digits to tell them by.
+_MOST_EXACT: Final = 1e15
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_NUMBERED: Final = re.compile(r"[<>≤≥]?=?\s*-?\d")
 
 _FIXED: Final = frozenset({"file", "label", "split", "patient_id"})
 
@@ -59,14 +66,13 @@ def _tells(values: pd.Series[str]) -> bool:
 
 
 def slices(images: ImageSet, column: str) -> tuple[Slice, ...]:
-    """Accuracy of every model in every slice, the largest slice first; numbers are cut at their quartiles.
+    """Accuracy of every model in every slice, slices in their natural order; numbers are cut at their quartiles.
 
     Raises:
         KeyError: the images have no such property.
     """
-    groups = _grouped(images.table[column])
-    values = list(dict.fromkeys(groups.value_counts().index.tolist()))
-    inside = np.stack([(groups == value).to_numpy() for value in values], axis=1).astype(np.float64)
+    places, values = _grouped(images.table[column])
+    inside = (places[:, None] == np.arange(len(values))).astype(np.float64)
     result: list[Slice] = []
     for model in images.models:
         right = images.right[model].astype(np.float64)[:, None] * inside
@@ -90,18 +96,60 @@ def slices(images: ImageSet, column: str) -> tuple[Slice, ...]:
     return tuple(result)
 
 
-def _grouped(values: pd.Series[str]) -> pd.Series[str]:
-    known = values[values != ""]
+def in_natural_order(values: Iterable[str]) -> list[str]:
+    """Values of a property as a reader expects them: those that begin with numbers (quartiles, bands of age) by these,
+    any others as they come; what is put together or unknown last.
+    """
+    given = list(dict.fromkeys(values))
+    last = [value for value in (OTHERS, UNKNOWN) if value in given]
+    first = [value for value in given if value not in last]
+    if all(_NUMBERED.match(value) for value in first):
+        first.sort(key=_by_number)
+    return first + last
+
+
+def _by_number(value: str) -> tuple[float, int, list[float]]:
+    start, *others = map(float, _NUMBER.findall(value))
+    return start, -1 if value[0] in "<≤" else 1 if value[0] in ">≥" else 0, others
+
+
+def _grouped(values: pd.Series[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """The place of each image's slice, `(N,)`, and what the slices are called, in natural order, no two alike."""
+    known = ~values.isin(("", UNKNOWN)).to_numpy()
+    places, names = _quartiles(values[known]) or _categories(values[known])
+    if not known.all():
+        names = [*names, UNKNOWN]
+    every = np.full(len(values), len(names) - 1)
+    every[known] = places
+    return every, names
+
+
+def _quartiles(known: pd.Series[str]) -> tuple[NDArray[np.int64], list[str]] | None:
+    """Numbers cut at those that are at their quartiles; None where they are few enough to be shown each, or no such."""
     numbers = _numbers(known) if known.nunique() > MOST else None
-    if numbers is not None:
-        edges = np.unique(np.quantile(numbers, (0, 0.25, 0.5, 0.75, 1)))
-        named = [f"{low:g} to {high:g}" for low, high in pairwise(edges.tolist())]
-        place = np.clip(np.searchsorted(edges, numbers, side="left") - 1, 0, len(named) - 1)
-        groups = pd.Series(np.asarray(named, object)[place], index=known.index)
-    else:
-        frequent = set(known.value_counts().index[: MOST if known.nunique() <= MOST else MOST - 1])
-        groups = known.where(known.isin(frequent), OTHERS)
-    return groups.reindex(values.index).fillna(UNKNOWN)
+    if numbers is None:
+        return None
+    edges = np.unique(np.quantile(numbers, (0, 0.25, 0.5, 0.75, 1), method="inverted_cdf")) + 0.0  # no -0
+    places = np.clip(np.searchsorted(edges, numbers, side="left") - 1, 0, len(edges) - 2)
+    return places.astype(np.int64), [f"{low} to {high}" for low, high in pairwise(_told_apart(edges))]
+
+
+def _told_apart(edges: NDArray[np.float64]) -> list[str]:
+    """Different numbers as texts that differ: whole ones in full, others with six digits or as many as that takes."""
+    largest = float(np.abs(edges).max())
+    if largest < _MOST_EXACT and (edges == np.round(edges)).all():
+        return [f"{edge:.0f}" for edge in edges]
+    fewest = max(6, len(f"{largest:.0f}")) if largest < _MOST_EXACT else 6
+    told = ([f"{edge:.{digits}g}" for edge in edges] for digits in range(fewest, 18))
+    return next(texts for texts in told if len(set(texts)) == len(edges))
+
+
+def _categories(known: pd.Series[str]) -> tuple[NDArray[np.int64], list[str]]:
+    """Texts, each a slice; of many the rarest together."""
+    frequent = set(known.value_counts().index[: MOST if known.nunique() <= MOST else MOST - 1])
+    groups = known.where(known.isin(frequent), OTHERS)
+    names = in_natural_order(map(str, groups.value_counts().index))
+    return np.asarray(groups.map({name: place for place, name in enumerate(names)}), np.int64), names
 
 
 def _numbers(values: pd.Series[str]) -> NDArray[np.float64] | None:

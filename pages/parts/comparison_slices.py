@@ -12,7 +12,7 @@ import streamlit as st
 from lungassist.evaluation import sections
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import Value
-from lungassist.evaluation.slices import SMALLEST, Slice
+from lungassist.evaluation.slices import SMALLEST, Slice, in_natural_order
 from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
 from pages.parts.comparison_state import Pinned
 
@@ -55,7 +55,7 @@ def show_slices(comparison: Comparison) -> None:
 
 
 def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
-    values = list(dict.fromkeys(part.value for part in parts))
+    values = in_natural_order(part.value for part in parts)
     images = {part.value: part.images for part in parts}
     models = ranked(comparison)
     short, short_value = short_of(models), short_of(values)
