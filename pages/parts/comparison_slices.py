@@ -56,7 +56,6 @@ def show_slices(comparison: Comparison) -> None:
 
 def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
     values = in_natural_order(part.value for part in parts)
-    images = {part.value: part.images for part in parts}
     models = ranked(comparison)
     short, short_value = short_of(models), short_of(values)
     figure = go.Figure()
@@ -86,7 +85,13 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
     figure.update_xaxes(ticksuffix=" %", title="Accuracy, 95 % interval")
     figure.update_yaxes(
         tickvals=list(range(len(values))),
-        ticktext=[f"{short_value[value]} ({images[value]:,})" for value in values],
+        ticktext=[f"{short_value[value]} ({_images(parts, value)})" for value in values],
         range=[len(values) - 0.5, -0.5],
     )
     return figure
+
+
+def _images(parts: Sequence[Slice], value: str) -> str:
+    """How many images a slice has; models that saw different images have different numbers of them."""
+    counts = [part.images for part in parts if part.value == value]
+    return f"{min(counts):,}" if min(counts) == max(counts) else f"{min(counts):,} to {max(counts):,}"

@@ -189,3 +189,13 @@ def test_slices_by_a_property_that_is_called_as_a_column_of_the_page(weights: Pa
     write_predictions(weights / "alpha" / "predictions.csv", made)
     page = opened(view="Slices", by=name, tables=["alpha"])
     assert set(table(page, f"{name} (property)")) == {"few", "many"}
+
+
+def test_slices_of_models_that_saw_different_images_say_how_many_each(weights: Path) -> None:
+    put(weights / "gamma", count=300, skill=1.0)
+    (figure,) = figures(opened(view="Slices", tables=["alpha", "gamma"]))
+    expected = reference(weights, "alpha", "gamma").slices("source")
+    north = sorted(part.images for part in expected if part.value == "north")
+    assert f"north ({north[0]} to {north[1]})" in figure["layout"]["yaxis"]["ticktext"]
+    (figure,) = figures(opened(view="Slices", tables=["alpha", "beta"]))
+    assert f"north ({north[1]})" in figure["layout"]["yaxis"]["ticktext"]
