@@ -33,12 +33,11 @@ from lungassist.evaluation.evidence import COLUMNS
 from lungassist.evaluation.patients import known_patients
 from lungassist.evaluation.predictions import PREFIX, arrays_of
 from lungassist.evaluation.sameness import UNKNOWN, Pictures, pictures_of, remarks_of
+from lungassist.evaluation.table_file import read_table_file
 from lungassist.models.card import Card
 
 #: What every table has, after reading, before the columns that only some have.
 COMMON: Final = ("file", "label", "patient_id", "split", "source")
-
-PARQUET: Final = frozenset({".parquet", ".pq"})
 
 _CARD: Final = "card.json"
 
@@ -157,7 +156,7 @@ def named_apart(tables: Sequence[Predictions]) -> tuple[Predictions, ...]:
 
 
 def _read_models(path: Path) -> list[Predictions]:
-    table = _loaded(path)
+    table = read_table_file(path)
     if table.empty:
         raise PredictionsError(f"{path} has no rows. Expected one an image.")
     table, classes, notes = spelled_alike(table, path)
@@ -199,27 +198,6 @@ def _of_model(
     told += check_rows(rows, classes, path)
     fitting = card if card is not None and card.name == name and card.classes == classes else None
     return Predictions(name, version, classes, rows, tuple(told), fitting, path, pictures_of(path, rows, fitting))
-
-
-def _loaded(path: Path) -> pd.DataFrame:
-    """The file's columns; all but the probabilities are text, '' where nothing is."""
-    try:
-        if path.suffix.lower() in PARQUET:
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise PredictionsError(f"{path} does not exist. Expected a table of predictions, CSV or Parquet.") from error
-    except pd.errors.EmptyDataError as error:
-        raise PredictionsError(f"{path} is empty. Expected a table of predictions, with a row an image.") from error
-    except (OSError, ValueError, ImportError) as error:
-        reason = " ".join(str(error).split())
-        raise PredictionsError(f"{path} cannot be read as a table of predictions, CSV or Parquet: {reason}") from error
-    table.columns = [str(column).strip() for column in table.columns]
-    if repeated := sorted(set(table.columns[table.columns.duplicated()])):
-        raise PredictionsError(f"{path} has the column {repeated[0]!r} twice.")
-    text = [name for name in map(str, table) if not name.startswith(PREFIX)]
-    return table.assign(**{name: table[name].astype(object).where(table[name].notna(), "").map(str) for name in text})
 
 
 def _card_beside(path: Path) -> Card | None:

@@ -14,7 +14,8 @@ from typing import Final
 
 from lungassist.errors import PredictionsError
 from lungassist.evaluation.comparison import Comparison
-from lungassist.evaluation.tables import PARQUET, Predictions, read_tables
+from lungassist.evaluation.table_file import PARQUET
+from lungassist.evaluation.tables import Predictions, read_tables
 from lungassist.experiments.folders import data_folders
 from lungassist.files import sha256_of, write_atomically
 from lungassist.models.weights import PREDICTIONS_FILE, RECORDS
