@@ -179,6 +179,11 @@ class Comparison:
             ]
         )
 
+    @property
+    def counted(self) -> str:
+        """What the images are whose being called Normal the rule counts: contagious, or sick where none is known so."""
+        return Roles.of(self.classes).counted
+
     def confusion(self, model: str) -> Matrix:
         """Images `(K, K)` by true class (rows) and finding (columns)."""
         images = self.images_of(model)

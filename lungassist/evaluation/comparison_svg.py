@@ -49,7 +49,7 @@ def accuracy_figure(comparison: Comparison) -> str:
 
 
 def missed_figure(comparison: Comparison) -> str:
-    """Contagious images called Normal, a dot and an interval a model."""
+    """Contagious images called Normal, sick ones where none is known to be so; a dot and an interval a model."""
     short = short_of(comparison.models)
     rows: list[_DotRow] = [(short[row.model], row.contagious_called_normal, False) for row in comparison.leaderboard]
     highest = max(_ends(rows), default=0)
@@ -57,7 +57,7 @@ def missed_figure(comparison: Comparison) -> str:
         size * ten for ten in (10**power for power in range(9)) for size in (1, 2, 5) if highest <= 6 * size * ten
     )
     ticks = [(float(tick), f"{tick:,}") for tick in range(0, int(highest) + step, step)]
-    title = f"Contagious images called {spoken(NORMAL)} with 95 % intervals"
+    title = f"{comparison.counted.capitalize()} images called {spoken(NORMAL)} with 95 % intervals"
     return _dots(rows, ticks, title, lambda value: with_numbers(value, 0))
 
 

@@ -103,7 +103,7 @@ def file_stem(name: str) -> str:
 def _figures(comparison: Comparison) -> dict[str, Callable[[Comparison], str]]:
     figures: dict[str, Callable[[Comparison], str]] = {"Accuracy": lambda c: _file([[drawn.accuracy_figure(c)]])}
     if any(row.called_normal for row in comparison.leaderboard):
-        figures["Contagious called Normal"] = lambda c: _file([[drawn.missed_figure(c)]])
+        figures[f"{comparison.counted.capitalize()} called Normal"] = lambda c: _file([[drawn.missed_figure(c)]])
     figures["Confusion matrices"] = lambda c: _file(_in_rows(drawn.confusion_panels(c)))
     if SICK in comparison.questions:
         figures["ROC"] = lambda c: _with_legend(c, [drawn.roc_figure(c)])

@@ -44,7 +44,7 @@ class Row:
         train_accuracy: on its training images, NaN where the table has none.
         accuracy, macro_f1, sick_roc_auc: in [0, 1].
         called_normal: class -> images of it that were taken for Normal, the paper's (fn).
-        contagious_called_normal: of them, those of COVID and Viral Pneumonia.
+        contagious_called_normal: of them, those of COVID and Viral Pneumonia; where there is neither, all of them.
         expected_calibration_error, brier: how far its probabilities are from the truth.
     """
 

@@ -16,18 +16,28 @@ from lungassist.metrics.confusion import confusion_matrix
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What the `K` classes of a table are: how many, which one is Normal, which are contagious. Indices."""
+    """What the `K` classes of a table are: how many, which one is Normal, which are contagious. Indices.
+
+    Where no class is known to be contagious, `contagious` are all but Normal, and `known_contagious` is False.
+    """
 
     class_count: int
     normal: int | None = None
     contagious: tuple[int, ...] = ()
+    known_contagious: bool = True
 
     @classmethod
     def of(cls, classes: Sequence[str]) -> Roles:
         """The roles of classes by name: Normal; COVID and Viral Pneumonia (paper, section 5), else all but Normal."""
         spread = [i for i, name in enumerate(classes) if name in CONTAGIOUS]
-        spread = spread or [i for i, name in enumerate(classes) if name != NORMAL]
-        return cls(len(classes), list(classes).index(NORMAL) if NORMAL in classes else None, tuple(spread))
+        counted = spread or [i for i, name in enumerate(classes) if name != NORMAL]
+        normal = list(classes).index(NORMAL) if NORMAL in classes else None
+        return cls(len(classes), normal, tuple(counted), known_contagious=bool(spread))
+
+    @property
+    def counted(self) -> str:
+        """What the images are that the rule counts, in a word."""
+        return "contagious" if self.known_contagious else "sick"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Candidate:
     images: int  #: of the test set
     missed: Truths | None = field(default=None, compare=False)  #: `(N,)`, contagious and called Normal
     right: Truths | None = field(default=None, compare=False)  #: `(N,)`
+    counted: str = "contagious"  #: what the images called Normal are, `Roles.counted`
 
     @classmethod
     def of(cls, name: str, family: str, labels: Labels, probabilities: Floats, roles: Roles) -> Candidate:
@@ -46,9 +47,9 @@ class Candidate:
         right = predicted == labels
         accuracy = float(right.mean()) if len(right) else float("nan")
         if roles.normal is None:
-            return cls(name, family, float("nan"), accuracy, len(labels), None, right)
+            return cls(name, family, float("nan"), accuracy, len(labels), None, right, roles.counted)
         missed = np.isin(labels, roles.contagious) & (predicted == roles.normal)
-        return cls(name, family, float(missed.sum()), accuracy, len(labels), missed, right)
+        return cls(name, family, float(missed.sum()), accuracy, len(labels), missed, right, roles.counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _reason(best: Candidate, ordered: Sequence[Candidate], winners: Sequence[Can
     inside = f" The best {best.family} of {len(family)}." if len(family) > 1 and len(winners) > 1 else ""
     field_of = f"{len(ordered)} models" if len(winners) in {1, len(ordered)} else f"the best of {len(winners)} families"
     tied = [each for each in ordered if each.contagious_called_normal == best.contagious_called_normal]
-    fewest = f"{best.name} called the fewest contagious images Normal of {field_of}: {_count(best)}"
+    fewest = f"{best.name} called the fewest {best.counted} images Normal of {field_of}: {_count(best)}"
     if len(tied) == 1:
         return f"{fewest}, at {_percent(best.accuracy)} accuracy.{inside}"
     names = " and ".join(each.name for each in tied[1:])
@@ -180,7 +181,7 @@ def _doubt(best: Candidate, other: Candidate, rival: Rival) -> str:
     if rival.decided_by == ACCURACY:
         lead = f"{_percent(best.accuracy)} against {_percent(other.accuracy)} accuracy"
         return f"The lead over {other.name} is within chance: {lead} ({how}, p = {rival.p:.2f})."
-    lead = f"{_count(best)} against {_count(other)} called Normal"
+    lead = f"{_count(best)} against {_count(other)} {best.counted} images called Normal"
     sentence = f"The lead over {other.name} is within chance: {lead} ({how}, p = {rival.p:.2f})"
     return f"{sentence}{_but_more_accurate(best, other)}."
 
@@ -194,7 +195,7 @@ def _but_more_accurate(best: Candidate, other: Candidate) -> str:
 
 
 def _record(each: Candidate) -> str:
-    missed = "" if np.isnan(each.contagious_called_normal) else f"{_count(each)} contagious images called Normal, "
+    missed = "" if np.isnan(each.contagious_called_normal) else f"{_count(each)} {each.counted} images called Normal, "
     return f"{missed}{_percent(each.accuracy)} accuracy"
 
 

@@ -49,7 +49,7 @@ def show_leaderboard(comparison: Comparison) -> None:
         st.plotly_chart(_accuracies(comparison), config=CONFIG, key="comparison_accuracy")
     if any(row.called_normal for row in comparison.leaderboard):
         with right:
-            st.markdown("**Contagious images called Normal, 95 % intervals**")
+            st.markdown(f"**{comparison.counted.capitalize()} images called Normal, 95 % intervals**")
             st.plotly_chart(_missed(comparison), config=CONFIG, key="comparison_missed")
     if comparison.published:
         _published(comparison)

@@ -117,3 +117,12 @@ def test_models_of_one_evaluation_have_names_of_their_own_in_every_figure(tmp_pa
     for name in figure_names(evaluation):
         said = {text for text in texts(figure_svg(evaluation, name)) if text.startswith("efficientnet")}
         assert len(said) == len(models), name
+
+
+def test_a_figure_of_classes_that_may_not_be_contagious_is_of_the_sick(tmp_path: Path) -> None:
+    index = INDEX.assign(label=np.where(INDEX["label"] == "Normal", "Normal", "Fibrosis"))
+    p = np.tile([0.7, 0.3], (len(index), 1))
+    one = Comparison.of([read(tmp_path, "one", predictions_table(index, p, ("Fibrosis", "Normal")))], resamples=10)
+    assert "Sick called Normal" in figure_names(one)
+    assert any(text.startswith("Sick images called Normal") for text in texts(figure_svg(one, "Sick called Normal")))
+    assert not any("ontagious" in text for name in figure_names(one) for text in [name, *texts(figure_svg(one, name))])

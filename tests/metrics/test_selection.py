@@ -123,3 +123,17 @@ def test_what_cannot_be_compared_is_refused() -> None:
         choose([plain("a", 1, 0.9), plain("a", 2, 0.9)])
     with pytest.raises(UsageError, match="a: 1000, b: 999"):
         choose([plain("a", 1, 0.9), plain("b", 2, 0.9, images=999)])
+
+
+@pytest.mark.parametrize(
+    ("classes", "word"),
+    [(("Normal", "Pneumonia"), "sick"), (("Normal", "COVID"), "contagious"), (("Normal", "COVID", "TB"), "contagious")],
+)
+def test_only_classes_that_are_known_to_be_contagious_are_called_so(classes: tuple[str, ...], word: str) -> None:
+    roles, labels = Roles.of(classes), np.array([0, 1, 1, 1])
+    good, poor = (np.eye(len(classes))[found] for found in ([0, 1, 1, 0], [0, 1, 0, 0]))
+    models = [Candidate.of(name, name, labels, p, roles) for name, p in (("good", good), ("poor", poor))]
+    choice = choose(models)
+    assert f"fewest {word} images Normal" in choice.reason
+    assert f"1 against 2 {word} images called Normal" in choice.note
+    assert f"{word} images called Normal" in choose(models[:1]).reason
