@@ -46,6 +46,14 @@ class SavedPoint:
     outcome: Outcome
     date: str
 
+    def same_choice(self, other: SavedPoint | None) -> bool:
+        """Whether the other is the same threshold, chosen for the same target by the same table; only later, say."""
+        return other is not None and (self.threshold, self.target, self.table_sha256) == (
+            other.threshold,
+            other.target,
+            other.table_sha256,
+        )
+
     @property
     def threshold(self) -> float:
         """In [0, 1]; what is at or above it is called so."""
@@ -125,12 +133,15 @@ class OperatingRule:
         return words_of(self.thresholds, {question: point.target for question, point in self.points.items()})
 
     def with_point(self, question: str, point: SavedPoint, weights_sha256: str, temperature: float) -> OperatingRule:
-        """With another point for one question; the other question's stays, unless it is of other weights."""
+        """With another point for one question; the other question's stays, unless it is of other weights.
+
+        The point that holds already is no change: what held before it can still be gone back to.
+        """
         same = (self.weights_sha256, self.temperature) == (weights_sha256, temperature)
         points = {**(self.points if same else {}), question: point}
-        return OperatingRule(
-            **points, weights_sha256=weights_sha256, temperature=temperature, previous=self._without_previous()
-        )
+        holds = same and point.same_choice(self.points.get(question))
+        before = self.previous if holds else self._without_previous()
+        return OperatingRule(**points, weights_sha256=weights_sha256, temperature=temperature, previous=before)
 
     def without(self, question: str | None = None) -> OperatingRule:
         """Without the point of one question, or of both."""

@@ -217,3 +217,17 @@ def test_the_card_behind_a_link_is_written_and_the_link_stays(
     keep()
     assert folder.is_symlink()
     assert set(read(real).points) == {"sick"}
+
+
+def test_saving_what_holds_already_leaves_the_way_back(folder: Path, keep: Callable[..., Card]) -> None:
+    keep("contagious", threshold=0.3)
+    keep()
+    before = read(folder)
+    keep()
+    assert read(folder) == before
+    assert before.previous is not None
+    assert undo_point(folder).operating_point.words == before.previous.words
+    # The same threshold set by hand is another choice, and triage says so.
+    keep()
+    keep(target=None)
+    assert undo_point(folder).operating_point.words == before.words
