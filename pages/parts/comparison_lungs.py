@@ -17,7 +17,7 @@ from lungassist.evaluation.wording import listed
 from pages.parts import comparison_evaluate_state as shared
 from pages.parts import comparison_state as state
 from pages.parts import session
-from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, short_of, symbol_of
+from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
 
 _HOW_TO_READ = (
     "For each image, the heat map (Grad-CAM) of the model's finding, right or wrong, is held against the lungs. A dot "
@@ -85,14 +85,14 @@ def _to_slices() -> None:
 
 
 def _figure(comparison: Comparison, shares: Sequence[LungShare]) -> go.Figure:
-    models = [model for model in comparison.models if any(share.model == model for share in shares)]
+    models = [model for model in ranked(comparison) if any(share.model == model for share in shares)]
     findings = [label for label in comparison.classes if any(share.finding == label for share in shares)]
     short = short_of(comparison.models)
     figure = go.Figure()
     for number, model in enumerate(models):
         own = [share for share in shares if share.model == model]
         rows = [findings.index(share.finding) + _offset(number, len(models)) for share in own]
-        place = comparison.models.index(model)
+        place = ranked(comparison).index(model)
         figure.add_scatter(
             x=[100 * share.area for share in own],
             y=rows,

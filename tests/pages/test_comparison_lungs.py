@@ -12,7 +12,7 @@ from lungassist.classes import CLASSES
 from lungassist.evaluation.evidence import AREA, FIELD, INSIDE
 from lungassist.evaluation.predictions import write_predictions
 from tests.evaluation.made import index_of, table_of
-from tests.pages.test_comparison import opened, text
+from tests.pages.test_comparison import figures, opened, text
 from tests.tiny import tiny_card
 
 
@@ -56,3 +56,17 @@ def test_nothing_measured_shows_no_empty_figure() -> None:
     page = opened(view="Shortcut audit", tables=["plain"])
     assert "Evidence inside the lungs" not in text(page)
     assert "Not measured: plain." in text(page)
+
+
+def test_a_model_has_the_same_colour_and_symbol_as_in_every_other_figure(weights: Path) -> None:
+    for name, skill in {"a_poor": 1.0, "b_good": 3.0}.items():
+        made = table_of(index_of(), skill, 5).assign(**{INSIDE: 0.6, AREA: 0.25, FIELD: "mask"})
+        write_predictions(weights / name / "predictions.csv", made)
+        tiny_card(name).write(weights / name / "card.json")
+    chosen = ["a_poor", "b_good"]
+    best = figures(opened(view="Leaderboard", tables=chosen))[0]["data"][0]
+    audit = figures(opened(view="Shortcut audit", tables=chosen))[0]["data"]
+    for place, name in enumerate(best["text"]):
+        (dots,) = (trace for trace in audit if trace.get("name") == name)
+        for what in ("color", "symbol"):
+            assert dots["marker"][what] == best["marker"][what][place], name
