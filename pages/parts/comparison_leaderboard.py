@@ -24,6 +24,8 @@ _COUNTED = {
 }
 #: Points of accuracy below all measured models from which a published one is named at the edge and not drawn.
 _FAR = 0.1
+#: Pixels of a figure below which its axis is cut off.
+_LOWEST = 120
 
 
 def show_leaderboard(comparison: Comparison) -> None:
@@ -204,7 +206,7 @@ def _dots(figure: go.Figure, comparison: Comparison, values: list[Value], factor
 
 def _rows(figure: go.Figure, names: Sequence[str], unit: str) -> go.Figure:
     """Lay out rows by their places; names are labels alone, so that two rows are never drawn on one."""
-    laid_out(figure, 26 * len(names) + 60, showlegend=False)
+    laid_out(figure, max(26 * len(names) + 60, _LOWEST), showlegend=False)
     figure.update_layout(margin_t=8)
     figure.update_xaxes(ticksuffix=unit)
     figure.update_yaxes(tickvals=list(range(len(names))), ticktext=list(names), range=[len(names) - 0.4, -0.6])

@@ -81,7 +81,8 @@ def _figure(comparison: Comparison, parts: Sequence[Slice]) -> go.Figure:
             mode="markers",
             marker={"color": colour_of(place), "symbol": symbol_of(place), "size": 9},
         )
-    laid_out(figure, 70 + len(values) * max(44, 13 * len(models)))
+    # Legend above and title below take the same room beside few slices as beside many.
+    laid_out(figure, 110 + len(values) * max(44, 13 * len(models)))
     figure.update_xaxes(ticksuffix=" %", title="Accuracy, 95 % interval")
     figure.update_yaxes(
         tickvals=list(range(len(values))),

@@ -199,3 +199,13 @@ def test_slices_of_models_that_saw_different_images_say_how_many_each(weights: P
     assert f"north ({north[0]} to {north[1]})" in figure["layout"]["yaxis"]["ticktext"]
     (figure,) = figures(opened(view="Slices", tables=["alpha", "beta"]))
     assert f"north ({north[1]})" in figure["layout"]["yaxis"]["ticktext"]
+
+
+def test_a_figure_of_one_row_has_room_for_its_axis(weights: Path) -> None:
+    made = table_of(index_of()).assign(dose=[str(i) if i < 13 else "9" for i in range(600)], split="test")
+    write_predictions(weights / "alpha" / "predictions.csv", made)
+    accuracy, missed = figures(opened(tables=["alpha"]))
+    assert missed["layout"]["height"] >= 120
+    assert accuracy["layout"]["height"] >= 120
+    (slices,) = figures(opened(view="Slices", by="dose", tables=["alpha"]))
+    assert slices["layout"]["height"] - 44 * len(slices["layout"]["yaxis"]["ticktext"]) >= 110
