@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lungassist import metrics
 from lungassist.classes import NORMAL
-from lungassist.errors import LungAssistError
+from lungassist.dataset import SPLITS
+from lungassist.errors import LungAssistError, PredictionsError
 from lungassist.evaluation.predictions import arrays_of
 from lungassist.models.card import Card
 from lungassist.models.decision import CONTAGIOUS_QUESTION, Thresholds, decide, positive_classes
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print; returns 0, or 2 where there is no such model."""
     p = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
     p.add_argument("--model", metavar="NAME", help="a model in weights/ (default: the one that triage starts with)")
-    p.add_argument("--split", default="test", help="default: %(default)s")
+    p.add_argument("--split", choices=SPLITS, default="test", help="default: %(default)s")
     p.add_argument("--json", action="store_true", help="print the result as JSON")
     arguments = p.parse_args(argv)
     settings = Settings.from_environment()
@@ -46,15 +47,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         called = ", ".join(f"{name} {count}" for name, count in figures["called_normal"].items())
         sys.stdout.write(f"{rule}\n  accuracy {figures['accuracy']:.2%}; recall {recalls}\n")
         count, whole = figures["contagious_called_normal"], figures["contagious"]
-        sys.stdout.write(f"  called Normal: {called}; {count} of {whole} contagious ones ({count / whole:.1%})\n")
+        share = f" ({count / whole:.1%})" if whole else ""
+        sys.stdout.write(f"  called Normal: {called}; {count} of {whole} contagious ones{share}\n")
     return 0
 
 
 def measured(folder: Path, split: str) -> dict[str, Any]:
-    """Figures by rule of the images of a split in the model's own table."""
+    """Figures by rule of the images of a split in the model's own table.
+
+    Raises:
+        PredictionsError: it has none.
+    """
     card = Card.read(folder / CARD_FILE)
     table = pd.read_csv(folder / PREDICTIONS_FILE, keep_default_na=False, dtype={"patient_id": str})
     table = table[table["split"] == split]
+    if table.empty:
+        raise PredictionsError(f"The table of {folder.name} has no {split} images. Choose another split.")
     labels, probabilities = arrays_of(table, card.classes)
     rules = {"highest probability": Thresholds(), card.operating_point.words: card.operating_point.thresholds}
     return {
