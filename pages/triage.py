@@ -33,8 +33,6 @@ def main() -> None:
     if second:
         _triage(here, second, method)
     entry = show_worklist(here, models[0], method, second)
-    if entry is None:
-        return
     show_study(entry, models[0], method, second)
     if len(models) > 1:
         for model in models[1:]:

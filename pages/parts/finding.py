@@ -11,6 +11,7 @@ from lungassist.classes import spoken
 from lungassist.errors import StudyError
 from lungassist.explain import METHODS, shared_scale
 from lungassist.imaging import Radiograph, png_bytes, to_uint8
+from lungassist.imaging.wording import shown
 from lungassist.models.members import Member
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
@@ -28,20 +29,28 @@ def show_study(entry: Entry, model: Classifier, method: str, second: Classifier 
     """Show one entry of the worklist as `model` sees it, and what `second` says where it finds something else."""
     outcome = outcome_of(entry, model, method, second)
     if isinstance(outcome, Refused):
+        _name(entry)
         st.error(str(outcome.error), icon=":material/broken_image:")
         return
     try:
         radiograph = session.worklist().radiograph(entry, session.settings())
     except StudyError as error:
+        _name(entry)
         st.error(str(error), icon=":material/broken_image:")
         return
     image, words = st.columns([7, 3], gap="medium")
     with image:
         _viewer(outcome, radiograph, model)
     with words:
+        _name(entry)
         _finding(entry, outcome, model, method)
         _facts(radiograph)
         _take_away(outcome, radiograph)
+
+
+def _name(entry: Entry) -> None:
+    """Whose film and finding this is, as plain text: a file's name may look like Markdown."""
+    st.text(shown(entry.study.name), width="stretch")
 
 
 def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier) -> None:
@@ -158,6 +167,7 @@ def _painted(
 def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str) -> None:
     """The same study through several models (the paper's Table 6), each with the map of its own finding."""
     st.subheader("The same study through several models", anchor=False)
+    st.text(shown(entry.study.name), width="stretch")
     for model, column in zip(models, st.columns(len(models)), strict=True):
         outcome = entry.outcomes[(model.card.full_version, method)]
         with column, st.container(border=True):

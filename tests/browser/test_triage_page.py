@@ -99,3 +99,47 @@ def test_two_models_side_by_side(triage: Page) -> None:
     triage.keyboard.press("Enter")
     triage.get_by_text("The same study through several models").wait_for()
     triage.get_by_alt_text("Heat map of").nth(1).wait_for()
+
+
+def select_row(page: Page, row: int) -> None:
+    """Click the circle before a row of the list, as a reader does."""
+    grid = page.get_by_test_id("stDataFrame").first.locator("canvas").first
+    grid.scroll_into_view_if_needed()
+    box = grid.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 17, box["y"] + 36 + 35 * row + 17)
+
+
+def film_of(page: Page) -> str:
+    """The study's name that stands beside the film, once a rerun has come to its end."""
+    page.wait_for_timeout(500)
+    page.locator("[data-test-script-state=notRunning]").wait_for()
+    return page.get_by_test_id("stText").first.inner_text()
+
+
+def test_a_study_stays_selected_whatever_moves_it_to_another_row(triage: Page) -> None:
+    names = [f"{kind}_*a*.png" for kind in ("COVID", "Normal", "Lung_Opacity")]
+    upload(triage, *((name, phantom_png(name.split("_*")[0], 5, 256)) for name in names))
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    triage.get_by_role("radio", name="As uploaded").click()
+    select_row(triage, 2)
+    triage.locator(".viewer[data-decoded='2']").wait_for()
+    assert film_of(triage) == names[2], "the name is no Markdown"
+    for change in ("Most urgent first", "As uploaded"):
+        triage.get_by_role("radio", name=change).click()
+        assert film_of(triage) == names[2]
+    upload(triage, ("one more.png", phantom_png("Viral Pneumonia", 2, 256)))
+    triage.get_by_text("one more.png").first.wait_for()
+    assert film_of(triage) == names[2]
+    triage.get_by_role("button", name=f"Remove {names[0]}").click()
+    triage.get_by_role("button", name=f"Remove {names[0]}").wait_for(state="detached")
+    assert film_of(triage) == names[2]
+    triage.get_by_role("combobox", name="Model").click()
+    triage.get_by_role("option", name="other").click()
+    triage.get_by_text("Model other 1.0").wait_for()
+    assert film_of(triage) == names[2]
+    result = json.loads(saved(triage, "Result (JSON)"))
+    assert (result["file"], result["model"]) == (names[2], "other")
+    triage.get_by_role("button", name=f"Remove {names[2]}").click()
+    triage.get_by_role("button", name=f"Remove {names[2]}").wait_for(state="detached")
+    assert film_of(triage) == names[1], "the first of those that are left"
