@@ -11,12 +11,40 @@ from typing import Any
 
 from lungassist.classes import CONTAGIOUS, NORMAL, spoken
 from lungassist.imaging import Radiograph, Study, read_radiograph
+from lungassist.models.card import Card
+from lungassist.models.members import Member
 from lungassist.predict import Classifier
 from lungassist.settings import Settings
 from lungassist.triage import LITTLE_MARGIN, Finding, Refused, Triaged, forget, judged_anew, read_again, triage
 
 #: A result of triage that keeps no pixels: they are read again for the one study that is looked at.
 Outcome = Triaged[None] | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who was asked about a study, and how: outcomes are kept by all that they depend on, but for the study itself.
+
+    A version says which weights a model has. Two models may share these and still answer differently: another
+    temperature, another enhancement, the mirror image asked about too. Or they answer alike, under different names.
+    The operating point is not among it: a new one is applied to what is there.
+
+    Attributes:
+        model: name, version, weights and all that turns an image into probabilities.
+        members: the same of each model of an ensemble.
+        classes: what the probabilities are of.
+        method: of explanation.
+    """
+
+    model: Member
+    members: tuple[Member, ...]
+    classes: tuple[str, ...]
+    method: str
+
+    @classmethod
+    def of(cls, card: Card, method: str) -> Asked:
+        """A model as its card describes it now."""
+        return cls(Member.of(card), card.members, card.classes, method)
 
 
 @dataclass(slots=True)
@@ -27,21 +55,21 @@ class Entry:
         key: unique in the worklist and stable while the study is in it.
         study: where its bytes come from.
         synthetic: a phantom and no patient's image.
-        outcomes: (model's full version, method) -> what came of it.
+        outcomes: what came of it, by who was asked.
     """
 
     key: str
     study: Study
     synthetic: bool = False
-    outcomes: dict[tuple[str, str], Outcome] = field(default_factory=dict)
+    outcomes: dict[Asked, Outcome] = field(default_factory=dict)
 
 
 def outcome_of(entry: Entry, model: Classifier, method: str, second: Classifier | None = None) -> Outcome:
     """What came of a study that `model` triaged, and `second` too where it is given: then with the second reading."""
-    outcome = entry.outcomes[(model.card.full_version, method)]
+    outcome = entry.outcomes[Asked.of(model.card, method)]
     if second is None or isinstance(outcome, Refused):
         return outcome
-    other = entry.outcomes[(second.card.full_version, method)]
+    other = entry.outcomes[Asked.of(second.card, method)]
     if isinstance(other, Refused):
         return outcome
     return replace(outcome, finding=read_again(outcome.finding, other.finding))
@@ -103,7 +131,7 @@ class Worklist:
             entries: only these; all by default.
             progress: called with (done, all) after every study.
         """
-        wanted = (classifier.card.full_version, method)
+        wanted = Asked.of(classifier.card, method)
         asked = self.entries if entries is None else entries
         pending = [e for e in asked if wanted not in e.outcomes]
         words = classifier.card.operating_point.words

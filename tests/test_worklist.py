@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,11 @@ from lungassist.models.operating_point import HIGHEST_PROBABILITY, OperatingRule
 from lungassist.models.registry import build
 from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
+from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
 from lungassist.triage import Finding, MemberReading, Refused, Triaged, read_again
 from lungassist.worklist import (
+    Asked,
     Outcome,
     Worklist,
     finding_json,
@@ -81,6 +84,33 @@ def test_a_rerun_reads_and_classifies_nothing_again(classifier: Classifier) -> N
     assert first == before
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"flip_test": True},
+        {"temperature": 3.0},
+        {"preprocessing": Preprocessing(size=32, enhancement="bands")},
+        {"name": "namesake"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_models_of_the_same_weights_do_not_share_their_answers(change: dict[str, Any]) -> None:
+    card = tiny_card()
+    first = Classifier(build("mobilenet_v3_small", 4), card)
+    other = Classifier(build("mobilenet_v3_small", 4), replace(card, **change))
+    assert other.card.full_version == card.full_version
+    here, alone = Worklist(), Worklist()
+    for each, models in ((here, (first, other)), (alone, (other,))):
+        each.add("upload-1", [Study("one.png", CountingStudy("COVID"))])
+        for model in models:
+            each.triage(model, Settings.from_environment(), METHOD)
+    got, expected = (outcome_of(each["upload-1/0"], other, METHOD) for each in (here, alone))
+    assert isinstance(got, Triaged)
+    assert isinstance(expected, Triaged)
+    assert got.finding == expected.finding
+    assert got.finding.model == other.card.name
+
+
 def test_looking_twice_at_a_study_reads_it_once(classifier: Classifier) -> None:
     source = CountingStudy("Normal")
     here = Worklist()
@@ -101,7 +131,7 @@ def test_a_new_upload_keeps_the_results_of_the_earlier_ones(classifier: Classifi
     assert counts == [(1, 2), (2, 2)]
     assert source.reads == 1
     assert [entry.key for entry in here.entries] == ["upload-1/0", "upload-2/0", "upload-2/1"]
-    assert isinstance(here["upload-2/1"].outcomes[(classifier.card.full_version, METHOD)], Refused)
+    assert isinstance(here["upload-2/1"].outcomes[Asked.of(classifier.card, METHOD)], Refused)
 
 
 def test_dropping_an_upload_takes_all_of_it_and_nothing_else() -> None:
@@ -189,7 +219,7 @@ def test_studies_in_hand_follow_a_new_operating_point_and_back_without_asking_th
     def judged_by(rule: OperatingRule) -> Outcome:
         classifier = Classifier(network, tiny_card(operating_point=rule))
         here.triage(classifier, Settings.from_environment(), METHOD)
-        return here["upload-1/0"].outcomes[(classifier.card.full_version, METHOD)]
+        return here["upload-1/0"].outcomes[Asked.of(classifier.card, METHOD)]
 
     before = judged_by(HIGHEST_PROBABILITY)
     assert isinstance(before, Triaged)

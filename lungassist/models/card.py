@@ -70,7 +70,11 @@ class Card:
 
     @property
     def full_version(self) -> str:
-        """Version and the first eight digits of the weights' hash: no two models share it."""
+        """Version and the first eight digits of the weights' hash: what a reader notes down.
+
+        Models of the same weights share it, whatever they are called and however they ask: another temperature,
+        another enhancement, image and mirror image. `Member.of` holds all that an answer depends on.
+        """
         return f"{self.version}+{self.weights_sha256[:8]}"
 
     def write(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from lungassist.models.members import Member
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
 from lungassist.triage import Refused, Triaged
-from lungassist.worklist import Entry, finding_json, outcome_of, percent, sentence
+from lungassist.worklist import Asked, Entry, finding_json, outcome_of, percent, sentence
 from pages.components.viewer import radiograph_viewer
 from pages.parts import session
 from pages.parts.charts import probability_bars
@@ -156,11 +156,9 @@ def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
 
 
 @st.cache_data(max_entries=32, ttl="1h", show_spinner=False)
-def _painted(
-    sha256: str, version: str, finding: str, method: str, _outcome: Triaged[None], _radiograph: Radiograph
-) -> bytes:
-    """Paint once, not at every rerun; study, model, finding and method together name the picture."""
-    del sha256, version, finding, method
+def _painted(sha256: str, asked: str, finding: str, _outcome: Triaged[None], _radiograph: Radiograph) -> bytes:
+    """Paint once, not at every rerun; the study, who was asked and how, and the finding together name the picture."""
+    del sha256, asked, finding
     return overlay_of(_outcome, _radiograph)
 
 
@@ -169,7 +167,8 @@ def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str
     st.subheader("The same study through several models", anchor=False)
     st.text(shown(entry.study.name), width="stretch")
     for model, column in zip(models, st.columns(len(models)), strict=True):
-        outcome = entry.outcomes[(model.card.full_version, method)]
+        asked = Asked.of(model.card, method)
+        outcome = entry.outcomes[asked]
         with column, st.container(border=True):
             st.markdown(f"**{model.card.name}** {model.card.full_version}")
             if isinstance(outcome, Refused):
@@ -178,7 +177,7 @@ def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str
             radiograph = session.worklist().radiograph(entry, session.settings())
             finding = outcome.finding
             st.image(
-                _painted(finding.sha256, finding.model_version, finding.finding, method, outcome, radiograph),
+                _painted(finding.sha256, repr(asked), finding.finding, outcome, radiograph),
                 width="stretch",
                 alt=f"Heat map of {model.card.name}",
             )

@@ -37,7 +37,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert Card.read(tmp_path / "card.json") == card
 
 
-def test_no_two_models_share_a_full_version() -> None:
+def test_a_full_version_names_version_and_weights() -> None:
     assert card_of(version="1.2", weights_sha256="0123456789abcdef").full_version == "1.2+01234567"
 
 
