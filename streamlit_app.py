@@ -22,4 +22,9 @@ st.caption(
     f":material/info: **LungAssist {__version__}** supports a reader's decision. It is **no medical device** and no "
     "stand-alone diagnosis: every finding needs a qualified reader."
 )
+if st.session_state.get("page shown") != page.url_path:
+    # Leaving a page empties its uploaders; whoever keeps what came through them needs to tell that from a removal.
+    st.session_state["page shown"] = page.url_path
+    st.session_state["visit"] = st.session_state.get("visit", 0) + 1
+
 page.run()

@@ -104,12 +104,17 @@ class Worklist:
 
     def groups(self) -> set[str]:
         """The uploads that are in the list."""
-        return {key.rsplit("/", 1)[0] for key in self._entries}
+        return {self.group_of(entry) for entry in self.entries}
+
+    @staticmethod
+    def group_of(entry: Entry) -> str:
+        """The upload that a study came with."""
+        return entry.key.rsplit("/", 1)[0]
 
     def drop(self, groups: Iterable[str]) -> None:
         """Take uploads out."""
         gone = set(groups)
-        self._entries = {key: e for key, e in self._entries.items() if key.rsplit("/", 1)[0] not in gone}
+        self._entries = {key: e for key, e in self._entries.items() if self.group_of(e) not in gone}
 
     def triage(
         self,

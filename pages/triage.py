@@ -63,7 +63,9 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
         return [], None, "gradcam"
     cards = {entry.name: entry.card for entry in session.shelf() if entry.card}
     usable = list(cards)
-    first = st.selectbox("Model", usable, index=usable.index(default) if default in usable else 0, key="model")
+    first = st.selectbox(
+        "Model", usable, index=usable.index(default) if default in usable else 0, key="model", persist_state="session"
+    )
     alike = [name for name in usable if name != first and cards[name].classes == cards[first].classes]
     again = session.settings().second_model
     if again and again not in (first, *alike):
@@ -78,6 +80,7 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
         index=alike.index(again) if again in alike else None,
         placeholder="None",
         key="second",
+        persist_state="session",
         help="Another model reads every study too. Where it finds something else, the study is flagged, and one called "
         "Normal moves up the list. Triage takes about twice as long.",
     )
@@ -85,10 +88,15 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
         "Compare with",
         [name for name in usable if name != first],
         key="compare",
+        persist_state="session",
         help="Shows the selected study through these models as well, side by side.",
     )
     method = st.selectbox(
-        "Explanation", list(METHODS), format_func=lambda name: METHODS[name].split(":")[0], key="method"
+        "Explanation",
+        list(METHODS),
+        format_func=lambda name: METHODS[name].split(":")[0],
+        key="method",
+        persist_state="session",
     )
     st.caption(METHODS[method].split(": ")[1].capitalize())
     return _load([first, *others]), next(iter(_load([second] if second else [])), None), method
@@ -106,11 +114,24 @@ def _load(names: list[str]) -> list[Classifier]:
 
 def _intake(here: Worklist) -> None:
     kinds = "PNG, JPEG, TIFF, WebP, DICOM with or without .dcm, or a ZIP of them."
-    uploads = st.file_uploader("Radiographs", accept_multiple_files=True, key="files", help=kinds)
+    uploads = st.file_uploader("Radiographs", accept_multiple_files=True, key=session.uploader_key("files"), help=kinds)
     with st.expander("A whole folder"):
-        uploads += st.file_uploader("Folder", accept_multiple_files="directory", key="folder", help=kinds)
-    st.toggle("Synthetic phantoms", key="phantoms", help="Four drawn chests, one a class, to try the page with.")
-    session.take_uploads(uploads)
+        uploads += st.file_uploader(
+            "Folder", accept_multiple_files="directory", key=session.uploader_key("folder"), help=kinds
+        )
+    st.toggle(
+        "Synthetic phantoms",
+        key="phantoms",
+        persist_state="session",
+        help="Four drawn chests, one a class, to try the page with.",
+    )
+    kept = session.take_uploads(uploads)
+    if session.uploaded_groups():
+        if kept:
+            st.caption(
+                f"{kept} of the studies came before you opened another page. They stay until you clear the list."
+            )
+        st.button("Clear the list", icon=":material/delete_sweep:", on_click=session.clear_worklist, width="stretch")
     if st.session_state["phantoms"] and not any(entry.synthetic for entry in here.entries):
         session.take_phantoms()
     if not st.session_state["phantoms"]:

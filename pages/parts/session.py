@@ -19,6 +19,10 @@ from lungassist.worklist import Worklist
 #: The one that torch calls `cuda`.
 _TRIAGE_GPU = "gpu:0"
 
+#: Keys of the session: the visit to the page that the uploaders belong to, the uploads that were in the list when it
+#: began, and how often the list was cleared.
+_VISIT, _KEPT, _CLEARED = "visit of the uploaders", "uploads kept", "times cleared"
+
 PHANTOMS = (("Normal", 3), ("COVID", 5), ("Lung_Opacity", 7), ("Viral Pneumonia", 11))
 
 
@@ -68,11 +72,22 @@ def worklist() -> Worklist:
     return found
 
 
-def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -> None:
-    """Bring the worklist in step with the uploader; what is in it already stays as it is."""
+def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -> int:
+    """Bring the worklist in step with the uploaders; what is in it already stays as it is.
+
+    A file that is removed from its uploader leaves the list. Streamlit empties every uploader when its page is left,
+    which is no removal: what the list holds when the page is opened again stays until the list is cleared.
+
+    Returns:
+        How many studies stay whose uploader is empty.
+    """
     here = worklist()
     present = {upload.file_id for upload in uploads}
-    here.drop(group for group in here.groups() if group not in present and not group.startswith("phantom"))
+    visit = st.session_state.get("visit", 0)
+    if st.session_state.get(_VISIT) != visit:
+        st.session_state[_VISIT], st.session_state[_KEPT] = visit, uploaded_groups()
+    kept = st.session_state[_KEPT]
+    here.drop(uploaded_groups() - present - kept)
     known = here.groups()
     for upload in uploads:
         path = PurePosixPath(upload.name)
@@ -80,6 +95,27 @@ def take_uploads(uploads: list[st.runtime.uploaded_file_manager.UploadedFile]) -
             continue  # a folder brings along what nobody chose
         if upload.file_id not in known:
             here.add(upload.file_id, expand_upload(upload.name, upload.getvalue(), settings()))
+    return sum(here.group_of(entry) in kept - present for entry in here.entries)
+
+
+def uploaded_groups() -> set[str]:
+    """The uploads that are in the worklist; phantoms are none."""
+    return {group for group in worklist().groups() if not group.startswith("phantom")}
+
+
+def clear_worklist() -> None:
+    """Take every study out, phantoms too, and empty the uploaders, which would bring theirs back."""
+    here = worklist()
+    here.drop(here.groups())
+    st.session_state[_KEPT] = set()
+    st.session_state["phantoms"] = False
+    st.session_state[_CLEARED] = st.session_state.get(_CLEARED, 0) + 1
+
+
+def uploader_key(name: str) -> str:
+    """The key of an uploader; another one, so that it is empty, each time that the list was cleared."""
+    cleared = st.session_state.get(_CLEARED, 0)
+    return f"{name} {cleared}" if cleared else name
 
 
 def take_phantoms() -> None:

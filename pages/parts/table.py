@@ -52,6 +52,7 @@ def show_worklist(here: Worklist, model: Classifier, method: str, second: Classi
         ["Most urgent first", "As uploaded"],
         default="Most urgent first",
         key="order",
+        persist_state="session",
         required=True,
         label_visibility="collapsed",
     )

@@ -223,3 +223,52 @@ def test_a_rerun_loads_no_model_and_classifies_nothing(app: AppTest, monkeypatch
     assert not app.exception
     assert len(loads) == 1
     assert sum(answers) == 4
+
+
+def test_a_visit_to_another_page_loses_nothing(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "other", seed=3)
+    save_tiny_model(tiny_weights / "third", seed=4)
+    app.run()
+    files = [(f"{kind}.png", phantom_png(kind, 1, 256), "image/png") for kind in ("COVID", "Normal")]
+    app.file_uploader(key="files").set_value(files).run()
+    app.toggle(key="phantoms").set_value(True).run()
+    for key, value in (("model", "third"), ("second", "other"), ("method", "hirescam")):
+        app.selectbox(key=key).set_value(value).run()
+    app.multiselect(key="compare").set_value(["tiny"]).run()
+    app.segmented_control(key="order").set_value("As uploaded").run()
+    before = table_of(app)
+    for page in ("training", "comparison"):
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        app.switch_page("pages/triage.py").run()
+        assert not app.exception
+        assert app.file_uploader(key="files").value == [], "else it shows nothing"
+        assert table_of(app) == before
+        app.run()
+        assert table_of(app) == before
+    assert [app.selectbox(key=key).value for key in ("model", "second", "method")] == ["third", "other", "hirescam"]
+    assert (app.multiselect(key="compare").value, app.toggle(key="phantoms").value) == (["tiny"], True)
+    assert any(caption.value.startswith("2 of the studies came before") for caption in app.caption)
+
+
+def test_the_list_grows_after_a_visit_elsewhere_a_file_removed_still_goes_and_clearing_takes_all(app: AppTest) -> None:
+    def names() -> list[object]:
+        return [row["file"] for row in table_of(app)]
+
+    app.run()
+    image = phantom_png("Normal", 1, 256)
+    app.file_uploader(key="files").set_value([("first.png", image, "image/png")]).run()
+    app.switch_page("pages/comparison.py").run()
+    app.switch_page("pages/triage.py").run()
+    app.file_uploader(key="files").set_value([("second.png", image, "image/png")]).run()
+    assert names() == ["first.png", "second.png"]
+    app.file_uploader(key="files").set_value([]).run()
+    assert names() == ["first.png"]
+    app.file_uploader(key="files").set_value([("third.png", image, "image/png")]).run()
+    app.toggle(key="phantoms").set_value(True).run()
+    (clear,) = [button for button in app.button if button.label == "Clear the list"]
+    clear.click().run()
+    assert not app.exception
+    assert app.title[0].value == "Triage", "the welcome"
+    app.run()
+    assert not app.dataframe, "neither uploader nor toggle brings anything back"
