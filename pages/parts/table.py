@@ -2,70 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 import pandas as pd
 import streamlit as st
 
+from lungassist.imaging.wording import shown
 from lungassist.predict import Classifier
-from lungassist.worklist import Entry, Worklist, findings_csv, outcome_of, row_of, urgency
+from lungassist.worklist import Entry, Outcome, Worklist, findings_csv, outcome_of, row_of, urgency
 
 #: Where the session keeps the key of the study that is looked at. A table knows rows only, and another order, model or
 #: upload puts another patient's study on a row.
 SELECTED: Final = "selected study"
 
+_BY_URGENCY: Final = "Most urgent first"
+
+#: Heights in pixels: of the table's header, of a row, and of the table where a window has no room for more.
+_HEADER, _ROW, _FEW = 38, 35, 213
+
+#: The film is what counts: a small heading on the line of the operating point. A window of 720 pixels leaves the film
+#: the room that five rows leave it; a higher one shows more of the list and of the film. A phone gives names a line.
+_STYLE: Final = f"""
+.st-key-head {{flex-wrap: nowrap; gap: 0.6rem; margin-bottom: -0.5rem}}
+.st-key-head h1 {{font-size: 1.05rem; padding: 0}}
+[data-testid=stLayoutWrapper]:has(> .st-key-list) {{
+    flex-basis: min(%dpx, max({_FEW}px, {_FEW}px + 0.4 * (100vh - 720px))) !important}}
+@media (max-width: 640px) {{.st-key-steps .st-key-study {{min-width: 100%%}}}}
+"""
+
 
 def show_worklist(here: Worklist, model: Classifier, method: str, second: Classifier | None = None) -> Entry:
     """Show every study of a list that is not empty with its finding; returns the selected one.
 
-    A study stays selected until the reader selects another one or it leaves the list; then the first is.
+    A study stays selected until the reader selects another one or it leaves the list; then the first is. The table
+    selects by mouse, the box and the buttons below it by keyboard too.
     """
     outcomes = {entry.key: outcome_of(entry, model, method, second) for entry in here.entries}
-    by_urgency = st.session_state.get("order", "Most urgent first") == "Most urgent first"
     entries = here.entries
-    if by_urgency:
+    if st.session_state.get("order", _BY_URGENCY) == _BY_URGENCY:
         entries = sorted(entries, key=lambda entry: urgency(outcomes[entry.key]))
     chosen = _selected_row(entries)
+    with st.container(horizontal=True, vertical_alignment="center", key="head"):
+        st.title("Triage", anchor=False, width="content")
+        st.caption(f":material/flag: Operating point: {model.card.operating_point.words}.")
+    _table(entries, outcomes, chosen)
+    with st.container(horizontal=True, vertical_alignment="center", key="steps"):
+        _order()
+        _steps(entries, chosen)
+        st.download_button(
+            "Batch (CSV)",
+            findings_csv(list(outcomes.values()), model.classes),
+            "lungassist.csv",
+            "text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+    return entries[chosen]
+
+
+def _table(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], chosen: int) -> None:
     rows = [row_of(e.study.name, outcomes[e.key], synthetic=e.synthetic) for e in entries]
-    table = _prepared_table(entries, chosen)
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        on_select=partial(_select_row, table, [entry.key for entry in entries]),
-        selection_mode="single-row-required",
-        height=min(38 + 35 * len(rows), 213),
-        column_config={
-            "file": st.column_config.TextColumn("Study", width=220),
-            "finding": st.column_config.TextColumn("Finding", width=130),
-            "probability": st.column_config.ProgressColumn("Probability", format="percent", min_value=0, max_value=1),
-            "flags": st.column_config.TextColumn("Flags", width=220),
-            "notes": st.column_config.TextColumn("Notes", width="large"),
-        },
-        key=table,
-    )
-    st.caption(f":material/flag: Operating point: {model.card.operating_point.words}.")
-    order, take = st.columns([3, 1], vertical_alignment="center")
-    order.segmented_control(
+    key = _prepared_table(entries, chosen)
+    whole = _HEADER + _ROW * len(rows)
+    st.html(f"<style>{_STYLE % whole}</style>")
+    with st.container(key="list", height=min(whole, _FEW), border=False):
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            on_select=partial(_select_row, key, [entry.key for entry in entries], chosen),
+            selection_mode="single-row-required",
+            height="stretch",
+            column_config={
+                "file": st.column_config.TextColumn("Study", width=220),
+                "finding": st.column_config.TextColumn("Finding", width=130),
+                "probability": st.column_config.ProgressColumn(
+                    "Probability", format="percent", min_value=0, max_value=1
+                ),
+                "flags": st.column_config.TextColumn("Flags", width=220),
+                "notes": st.column_config.TextColumn("Notes", width="large"),
+            },
+            key=key,
+        )
+
+
+def _order() -> None:
+    st.segmented_control(
         "Order",
-        ["Most urgent first", "As uploaded"],
-        default="Most urgent first",
+        [_BY_URGENCY, "As uploaded"],
+        default=_BY_URGENCY,
         key="order",
         persist_state="session",
         required=True,
         label_visibility="collapsed",
+        width="content",
     )
-    take.download_button(
-        "Batch (CSV)",
-        findings_csv(list(outcomes.values()), model.classes),
-        "lungassist.csv",
-        "text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        width="stretch",
+
+
+def _steps(entries: Sequence[Entry], chosen: int) -> None:
+    """The selected study's name in a box of all of them, in the order of the list, and a step either way."""
+    keys = [entry.key for entry in entries]
+    # Numbered, for names need not differ.
+    labels = {entry.key: f"{number}. {shown(entry.study.name)}" for number, entry in enumerate(entries, start=1)}
+    st.session_state["study"] = keys[chosen]
+    st.selectbox(
+        "Study",
+        keys,
+        format_func=labels.__getitem__,
+        key="study",
+        on_change=_select_named,
+        label_visibility="collapsed",
     )
-    return entries[chosen]
+    for label, step in (("Previous", -1), ("Next", 1)):
+        other = chosen + step
+        there = 0 <= other < len(keys)
+        st.button(
+            label,
+            key=label.lower(),
+            on_click=_select,
+            args=(keys[other] if there else "",),
+            disabled=not there,
+            help=f"{label} study of the list",
+        )
 
 
 def _selected_row(entries: Sequence[Entry]) -> int:
@@ -82,13 +141,22 @@ def _prepared_table(entries: Sequence[Entry], row: int) -> str:
     Each order has a table of its own, so that a click on the one before cannot select what is on that row now.
     """
     key = f"table {hash(tuple(entry.key for entry in entries))}"
-    shown = st.session_state.get(key)
-    if shown is None or shown["selection"]["rows"] != [row]:
+    state = st.session_state.get(key)
+    if state is None or state["selection"]["rows"] != [row]:
         st.session_state[key] = {"selection": {"rows": [row]}}
     return key
 
 
-def _select_row(table: str, keys: Sequence[str]) -> None:
+def _select_row(table: str, keys: Sequence[str], shown_row: int) -> None:
     rows = st.session_state[table]["selection"]["rows"]
-    if rows:
-        st.session_state[SELECTED] = keys[rows[0]]
+    # The browser also reports the row that it was told to show; that is no wish of the reader's.
+    if rows and rows != [shown_row]:
+        _select(keys[rows[0]])
+
+
+def _select_named() -> None:
+    _select(st.session_state["study"])
+
+
+def _select(key: str) -> None:
+    st.session_state[SELECTED] = key

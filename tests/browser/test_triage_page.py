@@ -143,3 +143,40 @@ def test_a_study_stays_selected_whatever_moves_it_to_another_row(triage: Page) -
     triage.get_by_role("button", name=f"Remove {names[2]}").click()
     triage.get_by_role("button", name=f"Remove {names[2]}").wait_for(state="detached")
     assert film_of(triage) == names[1], "the first of those that are left"
+
+
+def test_a_keyboard_goes_through_the_list_and_the_table_agrees(triage: Page) -> None:
+    upload(triage, *((f"{kind}.png", phantom_png(kind, 5, 256)) for kind in ("COVID", "Normal", "Lung_Opacity")))
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    triage.get_by_role("radio", name="As uploaded").click()
+    assert film_of(triage) in ("COVID.png", "Normal.png", "Lung_Opacity.png")
+    select_row(triage, 0)
+    film_of(triage)
+    triage.get_by_role("button", name="Next").focus()
+    triage.keyboard.press("Enter")
+    assert film_of(triage) == "Normal.png"
+    triage.locator("[role=row][aria-selected=true]", has_text="Normal.png").wait_for(state="attached")
+    triage.get_by_role("combobox", name="Study").focus()
+    triage.keyboard.type("Lung")
+    triage.get_by_role("option", name="3. Lung_Opacity.png").wait_for()
+    triage.keyboard.press("Enter")
+    assert film_of(triage) == "Lung_Opacity.png"
+    triage.locator("[role=row][aria-selected=true]", has_text="Lung_Opacity.png").wait_for(state="attached")
+    select_row(triage, 0)
+    assert film_of(triage) == "COVID.png"
+    assert triage.get_by_role("combobox", name="Study").input_value() == "1. COVID.png"
+    assert triage.get_by_role("heading", level=1).inner_text() == "Triage"
+
+
+@pytest.mark.parametrize(("height", "rows"), [(720, 5), (1000, 8)])
+def test_a_higher_window_shows_more_of_the_list(
+    shelf: Path, serve: Callable[..., str], open_page: Callable[..., Page], height: int, rows: int
+) -> None:
+    page = open_page(viewport={"width": 1280, "height": height})
+    page.goto(serve(APP, {"LUNGASSIST_WEIGHTS": str(shelf)}))
+    page.get_by_role("button", name="Load synthetic phantoms").wait_for(timeout=60_000)
+    upload(page, *((f"{number}.png", phantom_png("Normal", number, 128)) for number in range(12)))
+    page.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    box = page.get_by_test_id("stDataFrame").bounding_box()
+    assert box is not None
+    assert int((box["height"] - 36) // 35) == rows

@@ -48,8 +48,9 @@ def test_phantoms_are_classified_and_labelled_synthetic(app: AppTest) -> None:
     assert len(rows) == 4
     assert all("synthetic" in str(row["flags"]) for row in rows)
     assert {row["finding"] for row in rows} <= {spoken(name) for name in CLASSES}
+    assert app.title[0].value == "Triage", "a page has a first heading"
     app.toggle(key="phantoms").set_value(False).run()
-    assert app.title[0].value == "Triage"
+    assert not app.dataframe
 
 
 def test_a_finding_says_whether_the_mirror_image_was_asked_about_too(app: AppTest, tiny_weights: Path) -> None:
@@ -269,6 +270,36 @@ def test_the_list_grows_after_a_visit_elsewhere_a_file_removed_still_goes_and_cl
     (clear,) = [button for button in app.button if button.label == "Clear the list"]
     clear.click().run()
     assert not app.exception
-    assert app.title[0].value == "Triage", "the welcome"
+    assert not app.dataframe
     app.run()
     assert not app.dataframe, "neither uploader nor toggle brings anything back"
+
+
+def test_every_study_is_reached_by_box_and_buttons_in_the_order_of_the_list(app: AppTest) -> None:
+    app.run()
+    image = phantom_png("Normal", 1, 256)
+    names = ["same.png", "same.png", "third.png"]
+    app.file_uploader(key="files").set_value([(name, image, "image/png") for name in names]).run()
+    app.segmented_control(key="order").set_value("As uploaded").run()
+
+    def now() -> tuple[str, bool, bool]:
+        assert not app.exception
+        box = app.selectbox(key="study")
+        assert box.options == ["1. same.png", "2. same.png", "3. third.png"]
+        assert box.label == "Study"
+        chosen = box.options[[e.key for e in app.session_state["worklist"].entries].index(box.value)]
+        assert app.text[0].value == chosen[3:], "the name beside the film"
+        return chosen, app.button(key="previous").disabled, app.button(key="next").disabled
+
+    assert now() == ("1. same.png", True, False)
+    app.button(key="next").click().run()
+    assert now() == ("2. same.png", False, False)
+    app.button(key="next").click().run()
+    assert now() == ("3. third.png", False, True)
+    app.button(key="previous").click().run()
+    assert now() == ("2. same.png", False, False)
+    app.selectbox(key="study").select_index(2).run()
+    assert now() == ("3. third.png", False, True)
+    app.selectbox(key="study").select_index(0).run()
+    app.run()
+    assert now() == ("1. same.png", True, False)
