@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,8 @@ from lungassist.explain import shared_scale
 from lungassist.files import write_atomically
 from lungassist.imaging import png_bytes
 from lungassist.overlay import overlay
-from lungassist.triage import Finding, Triaged
-
-#: Letters of a study's name that a heat map's name keeps; with four bytes a letter it stays within a file name.
-_KEPT_LETTERS: Final = 40
+from lungassist.takeaway import file_name
+from lungassist.triage import Triaged
 
 Picture = NDArray[np.uint8]
 
@@ -53,19 +50,7 @@ class HeatMapFolder:
         label = self.wanted or study.finding.finding
         evidence = study.heat_maps[self.classes.index(label)]
         painted = overlay(study.kept, evidence, shared_scale(study.heat_maps), colour_map=self.colour_map)
-        path = self.folder / file_name(study.finding, label)
+        path = self.folder / file_name(study.finding, ".png", label)
         data = png_bytes(painted)
         write_atomically(path, lambda temporary: temporary.write_bytes(data))
         return path
-
-
-def file_name(finding: Finding, label: str) -> str:
-    """Name a heat map by its study, eight digits of the bytes' hash, and the class: no two differing ones share it."""
-    stem = PurePosixPath(finding.file.replace("\\", "/")).stem
-    return f"{_safe(stem)[:_KEPT_LETTERS]}-{finding.sha256[:8]}-{_safe(label)}.png"
-
-
-def _safe(text: str) -> str:
-    """Letters, digits, hyphen and underscore; no path, no hidden file, nothing that a shell or a table reads."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in text)
-    return plain.strip("-_") or "study"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Final
 
 import streamlit as st
@@ -15,6 +14,7 @@ from lungassist.imaging.wording import shown
 from lungassist.models.members import Member
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
+from lungassist.takeaway import file_name
 from lungassist.triage import Refused, Triaged
 from lungassist.worklist import Asked, Entry, finding_json, outcome_of, percent, sentence
 from pages.components.viewer import radiograph_viewer
@@ -124,11 +124,10 @@ def _facts(radiograph: Radiograph) -> None:
 
 def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
     finding = outcome.finding
-    stem = PurePath(finding.file).stem
     st.download_button(
         "Overlay (PNG)",
         lambda: overlay_of(outcome, radiograph),
-        f"{stem}_{finding.finding}.png",
+        file_name(finding, ".png", finding.finding),
         "image/png",
         icon=":material/download:",
         on_click="ignore",
@@ -138,7 +137,7 @@ def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
     st.download_button(
         "Result (JSON)",
         finding_json(outcome),
-        f"{stem}.json",
+        file_name(finding, ".json"),
         "application/json",
         icon=":material/download:",
         on_click="ignore",

@@ -180,3 +180,21 @@ def test_a_higher_window_shows_more_of_the_list(
     box = page.get_by_test_id("stDataFrame").bounding_box()
     assert box is not None
     assert int((box["height"] - 36) // 35) == rows
+
+
+def test_studies_that_a_stem_would_not_tell_apart_are_saved_under_different_names(triage: Page) -> None:
+    names = ("1.2.840.10008.1.1", "1.2.840.10008.1.2")
+    upload(triage, *((name, phantom_dicom("COVID", seed)) for seed, name in enumerate(names)))
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    kept = []
+    for step in ("", "Next"):
+        if step:
+            triage.get_by_role("button", name=step).click()
+            triage.locator(".viewer[data-decoded='2']").wait_for()
+            film_of(triage)
+        for button in ("Overlay (PNG)", "Result (JSON)"):
+            with triage.expect_download() as waiting:
+                triage.get_by_role("button", name=button).click()
+            kept.append(waiting.value.suggested_filename)
+    assert len(set(kept)) == 4, kept
+    assert all(name.startswith("1_2_840_10008_1_") for name in kept)
