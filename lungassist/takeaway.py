@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Final
 
+from lungassist.explain import CLASS_BLIND
 from lungassist.triage import Finding
 
 #: Letters of a study's name that a file's name keeps; with four bytes a letter it stays within a file name.
@@ -28,6 +29,12 @@ def file_name(finding: Finding, suffix: str, *parts: str) -> str:
     name = PurePosixPath(finding.file.replace("\\", "/"))
     stem = name.stem if name.suffix.lower() in _IMAGE_SUFFIXES else name.name
     return "-".join([_safe(stem)[:_KEPT_LETTERS], finding.sha256[:8], *map(_safe, parts)]) + suffix
+
+
+def overlay_name(finding: Finding, label: str, method: str) -> str:
+    """Name a heat map by its study, its class and its method; one that is the same for every class by no class."""
+    of = [] if method in CLASS_BLIND else [label]
+    return file_name(finding, ".png", *of, method.replace("+", "p"))
 
 
 def _safe(text: str) -> str:

@@ -13,7 +13,7 @@ from lungassist.explain import shared_scale
 from lungassist.files import write_atomically
 from lungassist.imaging import png_bytes
 from lungassist.overlay import overlay
-from lungassist.takeaway import file_name
+from lungassist.takeaway import overlay_name
 from lungassist.triage import Triaged
 
 Picture = NDArray[np.uint8]
@@ -28,12 +28,14 @@ class HeatMapFolder:
         classes: of the model, in the order of its maps.
         wanted: the class to explain; None for each study's finding.
         colour_map: one of `overlay.COLOUR_MAPS`.
+        method: that explains, one of `explain.METHODS`.
     """
 
     folder: Path
     classes: tuple[str, ...]
     wanted: str | None
     colour_map: str
+    method: str
 
     def __post_init__(self) -> None:
         if self.wanted is not None and self.wanted not in self.classes:
@@ -50,7 +52,7 @@ class HeatMapFolder:
         label = self.wanted or study.finding.finding
         evidence = study.heat_maps[self.classes.index(label)]
         painted = overlay(study.kept, evidence, shared_scale(study.heat_maps), colour_map=self.colour_map)
-        path = self.folder / file_name(study.finding, ".png", label)
+        path = self.folder / overlay_name(study.finding, label, self.method)
         data = png_bytes(painted)
         write_atomically(path, lambda temporary: temporary.write_bytes(data))
         return path

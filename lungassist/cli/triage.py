@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = _folder(arguments)
     classifier = _classifier(arguments, settings)
     classes, wanted = classifier.classes, arguments.heatmap_class
-    heat_maps = HeatMapFolder(folder, classes, wanted, arguments.colour_map) if folder else None
+    heat_maps = HeatMapFolder(folder, classes, wanted, arguments.colour_map, arguments.method) if folder else None
     second = _second(arguments, settings, classifier)
     results = _results(arguments, settings, classifier, second, arguments.method if heat_maps else None)
     output: Output = JsonLines() if arguments.json else ResultTable()

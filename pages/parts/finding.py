@@ -8,13 +8,13 @@ import streamlit as st
 
 from lungassist.classes import spoken
 from lungassist.errors import StudyError
-from lungassist.explain import METHODS, shared_scale
+from lungassist.explain import CLASS_BLIND, METHODS, shared_scale
 from lungassist.imaging import Radiograph, png_bytes, to_uint8
 from lungassist.imaging.wording import shown
 from lungassist.models.members import Member
 from lungassist.overlay import overlay
 from lungassist.predict import Classifier
-from lungassist.takeaway import file_name
+from lungassist.takeaway import file_name, overlay_name
 from lungassist.triage import Refused, Triaged
 from lungassist.worklist import Asked, Entry, finding_json, outcome_of, percent, sentence
 from pages.components.viewer import radiograph_viewer
@@ -40,12 +40,12 @@ def show_study(entry: Entry, model: Classifier, method: str, second: Classifier 
         return
     image, words = st.columns([7, 3], gap="medium")
     with image:
-        _viewer(outcome, radiograph, model)
+        _viewer(outcome, radiograph, model, method)
     with words:
         _name(entry)
         _finding(entry, outcome, model, method)
         _facts(radiograph)
-        _take_away(outcome, radiograph)
+        _take_away(outcome, radiograph, method)
 
 
 def _name(entry: Entry) -> None:
@@ -53,7 +53,7 @@ def _name(entry: Entry) -> None:
     st.text(shown(entry.study.name), width="stretch")
 
 
-def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier) -> None:
+def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier, method: str) -> None:
     maps = outcome.heat_maps
     radiograph_viewer(
         radiograph,
@@ -62,6 +62,7 @@ def _viewer(outcome: Triaged[None], radiograph: Radiograph, model: Classifier) -
         spoken(outcome.finding.finding),
         scale=0.0 if maps is None else shared_scale(maps),
         probabilities=[outcome.finding.probabilities[name] for name in model.classes],
+        class_blind=method in CLASS_BLIND,
         key="viewer",
         height=580,
     )
@@ -122,17 +123,17 @@ def _facts(radiograph: Radiograph) -> None:
     st.caption(" · ".join([*facts, f"SHA-256 {radiograph.sha256[:12]}…"]))
 
 
-def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
+def _take_away(outcome: Triaged[None], radiograph: Radiograph, method: str) -> None:
     finding = outcome.finding
     st.download_button(
         "Overlay (PNG)",
         lambda: overlay_of(outcome, radiograph),
-        file_name(finding, ".png", finding.finding),
+        overlay_name(finding, finding.finding, method),
         "image/png",
         icon=":material/download:",
         on_click="ignore",
         width="stretch",
-        help="The heat map of the finding over the whole radiograph, at its own resolution.",
+        help=f"{_painted_words(method)} over the whole radiograph, at its own resolution.",
     )
     st.download_button(
         "Result (JSON)",
@@ -143,6 +144,10 @@ def _take_away(outcome: Triaged[None], radiograph: Radiograph) -> None:
         on_click="ignore",
         width="stretch",
     )
+
+
+def _painted_words(method: str) -> str:
+    return "The strongest activations, the same for every class," if method in CLASS_BLIND else "The finding's heat map"
 
 
 def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
@@ -178,7 +183,7 @@ def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str
             st.image(
                 _painted(finding.sha256, repr(asked), finding.finding, outcome, radiograph),
                 width="stretch",
-                alt=f"Heat map of {model.card.name}",
+                alt=f"Heat map of {model.card.name}. {_painted_words(method)}.",
             )
             st.write(sentence(finding))
             st.caption(f"Operating point: {finding.operating_point}.")

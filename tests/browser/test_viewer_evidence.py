@@ -43,6 +43,16 @@ def test_a_class_without_evidence_paints_nothing_and_says_so(viewer: Driver) -> 
     assert viewer.part("painted") == "No evidence for Normal"
 
 
+def test_a_map_that_is_the_same_for_every_class_is_evidence_for_none(show_viewer: Callable[..., Driver]) -> None:
+    viewer = show_viewer("blind=1")
+    words = "Strongest activations (the same for every class)"
+    assert viewer.part("painted") == viewer.part("title") == words
+    assert "spoke for the class" not in viewer.part("note")
+    viewer.page.locator("[data-part=live]", has_text=f"{words}; COVID-19, probability").wait_for(state="attached")
+    name, _ = viewer.saved()
+    assert name == "lungassist-activations.png"
+
+
 def test_no_evidence_is_transparent_in_jet_too(viewer: Driver) -> None:
     viewer.page.get_by_label("Colour map").select_option("jet")
     picture = viewer.saved()[1][:600]

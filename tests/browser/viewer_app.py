@@ -1,7 +1,7 @@
 """A page with nothing but the viewer and what a test needs to disturb it. The query says which study:
 
 `study` chest or ramp; `bits` 8 or 16; `rows`, `columns`; `maps=0` for a model without heat maps; `spacing=0` for a
-detector of unknown pitch.
+detector of unknown pitch; `blind=1` for maps that are the same for every class.
 """
 
 import numpy as np
@@ -91,6 +91,7 @@ def main() -> None:
             first,
             scale=SCALE,
             probabilities=PROBABILITIES,
+            class_blind=query.get("blind") == "1",
             key="viewer",
         )
 

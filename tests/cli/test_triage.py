@@ -115,7 +115,7 @@ def test_the_class_to_explain_can_be_chosen_and_names_the_file(
         assert main(["triage", str(studies / "a.png"), *arguments]) == 0
     digits = hashlib.sha256((studies / "a.png").read_bytes()).hexdigest()[:8]
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f"a-{digits}-COVID.png", f"a-{digits}-Viral_Pneumonia.png"}
+    assert names == {f"a-{digits}-COVID-gradcam.png", f"a-{digits}-Viral_Pneumonia-gradcam.png"}
 
 
 def test_studies_of_the_same_name_do_not_overwrite_each_other(

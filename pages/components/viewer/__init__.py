@@ -23,6 +23,7 @@ def radiograph_viewer(
     *,
     scale: float,
     probabilities: Sequence[float] | None = None,
+    class_blind: bool = False,
     key: str,
     height: int = 620,
 ) -> None:
@@ -40,6 +41,7 @@ def radiograph_viewer(
         shown_class: the label shown first, and again whenever the caller names another one.
         scale: the value painted with the full colour, the same for all classes.
         probabilities: K values in [0, 1] to show beside the names.
+        class_blind: the maps come of a method that knows no classes; then no word calls them evidence for one.
         key: name of this viewer on the page.
         height: height of the image area in CSS pixels.
 
@@ -52,6 +54,7 @@ def radiograph_viewer(
         shown=shown_class,
         scale=float(scale),
         probabilities=None if probabilities is None else tuple(float(value) for value in probabilities),
+        class_blind=class_blind,
     )
     samples = _encoded(radiograph.sha256, radiograph.shape, radiograph.bit_depth, radiograph.pixels)
     _mount(key=key, data=build_message(radiograph, samples, evidence, key=key, height=height))

@@ -45,14 +45,15 @@ export class Panel {
   /**
    * One button per class, with its key and probability.
    * @param {import("./payload.js").ClassEntry[]} classes
+   * @param {boolean} classBlind the heat map is the same for all of them
    * @param {(index: number) => void} choose
    */
-  buildClasses(classes, choose) {
+  buildClasses(classes, classBlind, choose) {
     // Untouched when nothing changed: a rerun must not take the focus from a button.
-    const built = JSON.stringify(classes);
+    const built = JSON.stringify([classes, classBlind]);
     if (built === this.built) return;
     this.built = built;
-    this.parts.classes.replaceChildren(...classes.map((entry, index) => classButton(entry, index, choose)));
+    this.parts.classes.replaceChildren(...classes.map((entry, index) => classButton(entry, index, classBlind, choose)));
   }
 
   /**
@@ -61,7 +62,8 @@ export class Panel {
    * @param {import("./evidence.js").EvidenceLayer | null} evidence
    */
   showState(header, state, evidence) {
-    const { classes } = header.evidence;
+    const { classes, classBlind } = header.evidence;
+    const caption = paintedCaption(header, state, evidence);
     this.root.dataset.evidence = evidence ? "some" : "none";
     [...this.parts.classes.children].forEach((button, index) => press(button, index === state.shown));
     for (const button of this.toggles) press(button, state[button.dataset.toggle]);
@@ -69,43 +71,43 @@ export class Panel {
     this.parts.inverted.hidden = !state.inverted;
     this.parts.keys.hidden = !state.keysOpen;
     this.parts.position.textContent = header.viewPosition ?? "";
-    this.showLegend(classes, state, evidence);
-    this.showCaptions(classes[state.shown].name, state, evidence);
-    this.speakLater(spokenState(classes[state.shown], state, evidence));
+    this.showLegend(header, state, evidence);
+    this.showCaptions(caption, state, evidence);
+    this.speakLater(spokenState(classes[state.shown], classBlind, caption, state, evidence));
   }
 
   /**
-   * @param {import("./payload.js").ClassEntry[]} classes
+   * @param {import("./payload.js").Header} header
    * @param {import("./memory.js").State} state
    * @param {import("./evidence.js").EvidenceLayer | null} evidence
    */
-  showLegend(classes, state, evidence) {
+  showLegend({ evidence: { classes, classBlind } }, state, evidence) {
     const { parts } = this;
     if (!evidence) {
       parts.title.textContent = "No heat map for this study";
       return;
     }
-    const { name } = classes[state.shown];
     const peak = evidence.peak(state.shown);
-    parts.title.textContent = peak > 0 ? `Evidence for ${name}` : `No evidence for ${name}: nothing is painted`;
+    const what = subject(classes[state.shown].name, classBlind, peak);
+    parts.title.textContent = peak > 0 ? what : `${what}: nothing is painted`;
     parts.peak.textContent = peak > 0 ? `strongest here: ${percent(Math.min(1, peak))} of the scale` : "";
     parts.bar.style.backgroundImage = gradient(state.colorMap, state.opacity);
-    parts.most.textContent = `strongest for any of the ${classes.length} classes`;
-    parts.note.textContent = legendNote(classes.length, state.contours);
+    parts.most.textContent = classBlind ? "strongest" : `strongest for any of the ${classes.length} classes`;
+    parts.note.textContent = legendNote(classes.length, classBlind, state.contours);
     parts.opacity.value = String(Math.round(100 * state.opacity));
     parts.opacityValue.textContent = percent(state.opacity);
     parts.colorMap.value = state.colorMap;
   }
 
   /**
-   * @param {string} name
+   * @param {string} caption
    * @param {import("./memory.js").State} state
    * @param {import("./evidence.js").EvidenceLayer | null} evidence
    */
-  showCaptions(name, state, evidence) {
+  showCaptions(caption, state, evidence) {
     const { original, painted } = this.parts;
     original.hidden = !(state.sideBySide && evidence);
-    painted.textContent = paintedCaption(name, state, evidence);
+    painted.textContent = caption;
   }
 
   /**
@@ -155,9 +157,10 @@ function press(button, pressed) {
 /**
  * @param {import("./payload.js").ClassEntry} entry
  * @param {number} index
+ * @param {boolean} classBlind
  * @param {(index: number) => void} choose
  */
-function classButton({ name, probability }, index, choose) {
+function classButton({ name, probability }, index, classBlind, choose) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "class" });
   const shown = probability === null ? "" : probabilityText(probability);
   const texts = [[String(index + 1), "key"], [name, "name"], [shown, "probability"]];
@@ -165,45 +168,64 @@ function classButton({ name, probability }, index, choose) {
     Object.assign(document.createElement("span"), { textContent, className })
   )));
   button.setAttribute("aria-label", shown ? `${name}, probability ${shown}` : name);
-  button.title = `Show the evidence for ${name} (key ${index + 1})`;
+  button.title = classBlind ? "This heat map is the same for every class"
+    : `Show the evidence for ${name} (key ${index + 1})`;
   if (probability !== null) button.style.setProperty("--share", `${100 * probability}%`);
   button.addEventListener("click", () => choose(index));
   return button;
 }
 
 /**
+ * What a heat map is of. A method that knows no classes shows where the network was active, for whatever class.
+ * @param {string} name of the class shown
+ * @param {boolean} classBlind
+ * @param {number} peak
+ * @returns {string}
+ */
+function subject(name, classBlind, peak) {
+  if (classBlind) return peak > 0 ? "Strongest activations (the same for every class)" : "No activations";
+  return peak > 0 ? `Evidence for ${name}` : `No evidence for ${name}`;
+}
+
+/**
  * @param {number} classes
+ * @param {boolean} classBlind
  * @param {boolean} contours
  * @returns {string} what the colours mean, and what they do not
  */
-function legendNote(classes, contours) {
+function legendNote(classes, classBlind, contours) {
   const lines = `Lines at ${CONTOUR_SHARES.map((share) => 100 * share).join(", ")} % of the scale. `;
-  return `Same scale for all ${classes} classes; transparent = none. ${contours ? lines : ""}`
-    + "Shows which areas spoke for the class in the model: not a segmentation, not the outline of a lesion.";
+  const scale = classBlind ? "" : `Same scale for all ${classes} classes; `;
+  const shows = classBlind ? "Shows where the model was active, whatever the class"
+    : "Shows which areas spoke for the class in the model";
+  return `${scale}${scale ? "t" : "T"}ransparent = none. ${contours ? lines : ""}`
+    + `${shows}: not a segmentation, not the outline of a lesion.`;
 }
 
 /**
  * What is painted on the film, in words; also the subject of a saved view.
- * @param {string} name
+ * @param {import("./payload.js").Header} header
  * @param {import("./memory.js").State} state
  * @param {import("./evidence.js").EvidenceLayer | null} evidence
  * @returns {string}
  */
-export function paintedCaption(name, state, evidence) {
+export function paintedCaption({ evidence: { classes, classBlind } }, state, evidence) {
   if (!evidence || !(state.overlay || state.contours)) return "No heat map shown";
-  return evidence.peak(state.shown) > 0 ? `Evidence for ${name}` : `No evidence for ${name}`;
+  return subject(classes[state.shown].name, classBlind, evidence.peak(state.shown));
 }
 
 /**
  * @param {import("./payload.js").ClassEntry} entry
+ * @param {boolean} classBlind
+ * @param {string} caption
  * @param {import("./memory.js").State} state
  * @param {import("./evidence.js").EvidenceLayer | null} evidence
  * @returns {string}
  */
-function spokenState({ name, probability }, state, evidence) {
+function spokenState({ name, probability }, classBlind, caption, state, evidence) {
   return [
-    paintedCaption(name, state, evidence),
-    probability === null ? "" : `probability ${probabilityText(probability)}`,
+    caption,
+    probability === null ? "" : `${classBlind ? `${name}, ` : ""}probability ${probabilityText(probability)}`,
     `window width ${percent(state.window.width)}, level ${percent(state.window.centre)}`,
     state.inverted ? "inverted" : "",
     state.sideBySide && evidence ? "side by side with the original" : "",

@@ -9,7 +9,8 @@
  * @property {{width: number, height: number, bits: 8 | 16}} image
  * @property {[number, number] | null} spacing millimetres between rows and between columns
  * @property {string | null} viewPosition
- * @property {{id: string, shape: number[] | null, scale: number, shown: string, classes: ClassEntry[]}} evidence
+ * @property {{id: string, shape: number[] | null, scale: number, shown: string,
+ *   classBlind: boolean, classes: ClassEntry[]}} evidence   classBlind: one picture for all classes, evidence for none
  */
 
 /**

@@ -61,6 +61,7 @@ class Evidence:
         shown: the label shown first.
         scale: the value painted with the full colour; 0 where there is no evidence for any class.
         probabilities: K values in [0, 1], or None.
+        class_blind: all maps are the same, by a method that knows no classes: they are evidence for none.
     """
 
     maps: NDArray[np.float32] | None
@@ -68,6 +69,7 @@ class Evidence:
     shown: str
     scale: float
     probabilities: tuple[float, ...] | None = None
+    class_blind: bool = False
 
     def __post_init__(self) -> None:
         if self.shown not in self.labels:
@@ -142,6 +144,7 @@ def build_message(
             "shape": None if evidence.maps is None else evidence.maps.shape,
             "scale": evidence.scale,
             "shown": evidence.shown,
+            "classBlind": evidence.class_blind,
             "classes": _classes(evidence.labels, evidence.probabilities),
         },
     }
@@ -153,7 +156,7 @@ def build_message(
 def _evidence_id(maps: bytes, evidence: Evidence) -> str:
     """Return a name that changes when what is painted changes, so that a rerun can leave it alone."""
     digest = sha256(maps)
-    digest.update(json.dumps([evidence.scale, evidence.labels]).encode())
+    digest.update(json.dumps([evidence.scale, evidence.labels, evidence.class_blind]).encode())
     return digest.hexdigest()[:16]
 
 

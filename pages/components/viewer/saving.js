@@ -63,7 +63,7 @@ function drawCaption(context, { lines, size, height }, top) {
 
 /**
  * @param {HTMLCanvasElement} canvas
- * @param {string} label of the class, for the file's name
+ * @param {string} label of the class or of whatever else is painted, for the file's name
  */
 export function download(canvas, label) {
   canvas.toBlob((blob) => {

@@ -65,7 +65,7 @@ export class Viewer {
       const { shape, scale } = header.evidence;
       this.evidence = maps && new EvidenceLayer(maps, shape, scale, header.image);
     }
-    this.panel.buildClasses(this.classes, (shown) => this.change({ shown }));
+    this.panel.buildClasses(this.classes, header.evidence.classBlind, (shown) => this.change({ shown }));
     if (newStudy) this.load(body);
     this.change({});
   }
@@ -135,8 +135,9 @@ export class Viewer {
   }
 
   save() {
-    const { label, name } = this.classes[this.state.shown];
-    download(composeView(this, paintedCaption(name, this.state, this.evidence)), label);
+    const { label } = this.classes[this.state.shown];
+    const caption = paintedCaption(this.header, this.state, this.evidence);
+    download(composeView(this, caption), this.header.evidence.classBlind ? "activations" : label);
   }
 
   toggleFullscreen() {
