@@ -207,9 +207,10 @@ def _named(finding: Finding) -> str:
 
 
 def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str, Any]:
-    """One row of a table: plain values for people."""
+    """One row of a table: plain values for people, which also a spreadsheet that they are copied to leaves alone."""
     if isinstance(outcome, Refused):
-        return {"file": name, "finding": "not usable", "probability": None, "flags": "", "notes": str(outcome.error)}
+        notes = _inert(str(outcome.error))
+        return {"file": _inert(name), "finding": "not usable", "probability": None, "flags": "", "notes": notes}
     finding = outcome.finding
     flags = [
         word
@@ -225,7 +226,7 @@ def row_of(name: str, outcome: Outcome, *, synthetic: bool = False) -> dict[str,
         if holds
     ]
     return {
-        "file": name,
+        "file": _inert(name),
         "finding": spoken(finding.finding),
         "probability": finding.probabilities[finding.finding],
         "flags": ", ".join(flags),
@@ -237,7 +238,16 @@ def findings_csv(outcomes: Sequence[Outcome], classes: Sequence[str]) -> str:
     """A batch as CSV: a row a study, failed ones too, a column a class for the probabilities."""
     columns = ["file", "sha256", "model", "model_version", "operating_point", "finding", "margin"]
     columns += ["suspected_contagious", "plausible", *(f"probability_{name}" for name in classes)]
-    columns += ["warnings", "members", "second_model", "second_finding", "second_probability", "error_code", "error"]
+    columns += [
+        "warnings",
+        "members",
+        "second_model",
+        "second_model_version",
+        "second_finding",
+        "second_probability",
+        "error_code",
+        "error",
+    ]
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n", restval="", extrasaction="ignore")
     writer.writeheader()
@@ -251,7 +261,7 @@ def _csv_row(outcome: Outcome) -> dict[str, Any]:
     values = outcome.finding.to_json()
     probabilities = {f"probability_{name}": share for name, share in values.pop("probabilities").items()}
     second = values.pop("second_reading") or {}
-    again = {f"second_{name}": second[name] for name in ("model", "finding", "probability") if second}
+    again = {f"second_{name}": second[name] for name in ("model", "model_version", "finding", "probability") if second}
     members = (f"{member.model}: {member.finding} {member.probability:.5f}" for member in outcome.finding.members)
     words = {"file": _inert(values["file"]), "warnings": " ".join(values["warnings"]), "members": "; ".join(members)}
     return {**values, **probabilities, **again, **words}

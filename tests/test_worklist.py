@@ -172,6 +172,14 @@ def test_csv_has_a_row_for_every_study_and_starts_no_formula() -> None:
     assert (rows[1]["file"], rows[1]["error_code"], rows[1]["finding"]) == ("bad.png", "damaged_image", "")
 
 
+def test_a_row_that_is_copied_to_a_spreadsheet_starts_no_formula() -> None:
+    name = "=HYPERLINK(1).png"
+    bad = row_of(name, Refused(name, DamagedImageError(f"{name} is damaged")))
+    assert (bad["file"], bad["notes"]) == (f"'{name}", f"'{name} is damaged")
+    assert row_of(name, triaged("COVID", 0.9, name=name))["file"] == f"'{name}"
+    assert row_of("a-1.png", triaged("COVID", 0.9))["file"] == "a-1.png"
+
+
 def test_json_of_a_study_names_model_and_probabilities() -> None:
     values = json.loads(finding_json(triaged("Normal", 0.7)))
     assert set(values["probabilities"]) == set(CLASSES)
@@ -278,9 +286,9 @@ def test_a_normal_on_which_an_ensemble_is_divided_comes_before_other_normals() -
 def test_csv_says_what_the_second_reading_is() -> None:
     outcomes = [read_twice(finding("Normal", 0.95), finding("COVID", 0.8)), triaged("COVID", 0.9)]
     rows = list(csv.DictReader(io.StringIO(findings_csv(outcomes, CLASSES))))
-    columns = ("second_model", "second_finding", "second_probability")
-    assert [rows[0][name] for name in columns] == ["m", "COVID", "0.8"]
-    assert [rows[1][name] for name in columns] == ["", "", ""]
+    columns = ("second_model", "second_model_version", "second_finding", "second_probability")
+    assert [rows[0][name] for name in columns] == ["m", "1.0+0", "COVID", "0.8"]
+    assert [rows[1][name] for name in columns] == ["", "", "", ""]
 
 
 def test_the_worklist_puts_the_two_models_answers_together(classifier: Classifier) -> None:

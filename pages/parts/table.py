@@ -22,13 +22,15 @@ _BY_URGENCY: Final = "Most urgent first"
 #: Heights in pixels: of the table's header, of a row, and of the table where a window has no room for more.
 _HEADER, _ROW, _FEW = 38, 35, 213
 
-#: The film is what counts: a small heading on the line of the operating point. A window of 720 pixels leaves the film
-#: the room that five rows leave it; a higher one shows more of the list and of the film. A phone gives names a line.
+#: The table's own download has neither model nor version nor hash; *Batch* has. The film is what counts: a small heading
+#: on the line of the operating point. A window of 720 pixels leaves the film the room that five rows leave it; a higher
+#: one shows more of the list and of the film. A phone gives names a line.
 _STYLE: Final = f"""
 .st-key-head {{flex-wrap: nowrap; gap: 0.6rem; margin-bottom: -0.5rem}}
 .st-key-head h1 {{font-size: 1.05rem; padding: 0}}
 [data-testid=stLayoutWrapper]:has(> .st-key-list) {{
     flex-basis: min(%dpx, max({_FEW}px, {_FEW}px + 0.4 * (100vh - 720px))) !important}}
+.st-key-list [data-testid=stElementToolbarButton]:has([aria-label="Download as CSV"]) {{display: none}}
 @media (max-width: 640px) {{.st-key-steps .st-key-study {{min-width: 100%%}}}}
 """
 

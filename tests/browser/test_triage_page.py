@@ -168,6 +168,14 @@ def test_a_keyboard_goes_through_the_list_and_the_table_agrees(triage: Page) -> 
     assert triage.get_by_role("heading", level=1).inner_text() == "Triage"
 
 
+def test_the_list_itself_offers_no_download_without_model_and_version(triage: Page) -> None:
+    upload(triage, ("chest.png", phantom_png("COVID", 5, 256)))
+    triage.locator(".viewer[data-decoded='1']").wait_for(timeout=60_000)
+    triage.get_by_test_id("stDataFrame").hover()
+    triage.get_by_role("button", name="Search").wait_for()
+    assert not triage.get_by_role("button", name="Download as CSV").is_visible()
+
+
 @pytest.mark.parametrize(("height", "rows"), [(720, 5), (1000, 8)])
 def test_a_higher_window_shows_more_of_the_list(
     shelf: Path, serve: Callable[..., str], open_page: Callable[..., Page], height: int, rows: int
