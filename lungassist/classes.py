@@ -1,4 +1,7 @@
-"""The four classes of the COVID-19 Radiography Database, spelled and ordered as everywhere in LungAssist."""
+"""The four classes of the COVID-19 Radiography Database, spelled and ordered as everywhere in LungAssist.
+
+And how probable one is, in words: the same wherever a person reads it.
+"""
 
 from typing import Final
 
@@ -23,3 +26,10 @@ _SPOKEN: Final[dict[str, str]] = {
 def spoken(label: str) -> str:
     """Return a class as a reader would write it; a class of another data set is returned without underscores."""
     return _SPOKEN.get(label, label.replace("_", " "))
+
+
+def percent(share: float) -> str:
+    """A probability in words; never 0 % or 100 %, since no model is that sure of anything."""
+    if share > 0.99:
+        return ">99%"
+    return "<1%" if share < 0.01 else f"{share:.0%}"

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lungassist.classes import CONTAGIOUS, spoken
+from lungassist.classes import CONTAGIOUS, percent, spoken
 from lungassist.enhance import ENHANCERS, says_what_it_did
 from lungassist.errors import StudyError
 from lungassist.explain import GRAD_CAM
@@ -329,21 +329,21 @@ def read_again(finding: Finding, second: Finding) -> Finding:
         return again
     own = finding.probabilities[finding.finding]
     words = (
-        f"A second reading differs: {second.model} finds {spoken(second.finding)} ({share:.0%}), "
-        f"{finding.model} {spoken(finding.finding)} ({own:.0%}). Read with care."
+        f"A second reading differs: {second.model} finds {spoken(second.finding)} ({percent(share)}), "
+        f"{finding.model} {spoken(finding.finding)} ({percent(own)}). Read with care."
     )
     return replace(again, warnings=(words, *finding.warnings))
 
 
 def _doubts_of_model(finding: Finding) -> Iterator[str]:
     if finding.is_divided and finding.plausible:
-        said = (f"{member.model} {spoken(member.finding)} ({member.probability:.0%})" for member in finding.members)
+        said = (f"{each.model} {spoken(each.finding)} ({percent(each.probability)})" for each in finding.members)
         yield f"The models asked find different things: {', '.join(said)}. Read with care."
     if finding.is_by_operating_point:
         first = finding.most_probable
-        share = f"{finding.probabilities[first]:.0%}"
+        share = percent(finding.probabilities[first])
         yield f"By the operating point: the highest probability would say {spoken(first)} ({share})."
     if finding.margin < LITTLE_MARGIN:
         first, second = sorted(finding.probabilities, key=lambda name: -finding.probabilities[name])[:2]
-        shares = (f"{spoken(name)} {finding.probabilities[name]:.0%}" for name in (first, second))
+        shares = (f"{spoken(name)} {percent(finding.probabilities[name])}" for name in (first, second))
         yield f"Little margin: {' against '.join(shares)}. Read with care."

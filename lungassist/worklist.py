@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lungassist.classes import CONTAGIOUS, NORMAL, spoken
+from lungassist.classes import CONTAGIOUS, NORMAL, percent, spoken
 from lungassist.imaging import Radiograph, Study, read_radiograph
 from lungassist.models.card import Card
 from lungassist.models.members import Member
@@ -193,13 +193,6 @@ def sentence(finding: Finding) -> str:
         return f"{spoken(finding.finding)} by the operating point, probability {percent(share)}; {most}."
     strength = "" if finding.margin >= LITTLE_MARGIN else ", with little margin"
     return f"{spoken(finding.finding)}, probability {percent(share)}{strength}."
-
-
-def percent(share: float) -> str:
-    """A probability in words; never 0 % or 100 %, since no model is that sure of anything."""
-    if share > 0.99:
-        return ">99%"
-    return "<1%" if share < 0.01 else f"{share:.0%}"
 
 
 def _named(finding: Finding) -> str:

@@ -21,7 +21,7 @@ from lungassist.phantom import phantom_png
 from lungassist.predict import Classifier
 from lungassist.preprocess import Preprocessing
 from lungassist.settings import Settings
-from lungassist.triage import Finding, MemberReading, Refused, Triaged, read_again
+from lungassist.triage import Finding, MemberReading, Refused, Triaged, judged_anew, read_again
 from lungassist.worklist import (
     Asked,
     Outcome,
@@ -190,6 +190,18 @@ def test_json_of_a_study_names_model_and_probabilities() -> None:
 def test_no_probability_reads_as_certainty() -> None:
     assert sentence(finding("COVID", 0.998)) == "COVID-19, probability >99%."
     assert sentence(finding("Normal", 0.987)) == "Normal, probability 99%."
+
+
+def test_a_warning_words_a_probability_as_the_finding_does() -> None:
+    sure = read_again(finding("Normal", 0.998), finding("COVID", 0.996))
+    assert "m finds COVID-19 (>99%), m Normal (>99%)" in sure.warnings[0]
+    made = judged_anew(Triaged(overruled("COVID", "Normal", 0.998), None, None), tiny_card()).finding
+    assert made.warnings == ()
+    pointed = judged_anew(
+        Triaged(overruled("COVID", "Normal", 0.998), None, None),
+        tiny_card(operating_point=OperatingRule(contagious=point(0.0))),
+    )
+    assert "would say Normal (>99%)" in pointed.finding.warnings[0]
 
 
 def overruled(label: str, first: str, share: float) -> Finding:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lungassist.classes import spoken
+from lungassist.classes import percent, spoken
 from lungassist.cli.parser import NOTICE
 from lungassist.cli.tables import name_cell, new_table, output_console, write_json_line
 from lungassist.triage import Finding, Refused
@@ -65,7 +65,7 @@ class ResultTable:
         self._table.add_row(
             name_cell(result.file),
             spoken(result.finding) if result.plausible else f"doubtful: {spoken(result.finding)}",
-            f"{result.probabilities[result.finding]:.1%}",
+            percent(result.probabilities[result.finding]),
             "suspected" if suspected else "",
             Text(" ".join(result.warnings)),
         )

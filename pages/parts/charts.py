@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
-from lungassist.classes import CONTAGIOUS, NORMAL, spoken
+from lungassist.classes import CONTAGIOUS, NORMAL, percent, spoken
 
 #: Told apart in the common forms of colour blindness (Okabe and Ito), and by their labels anyway.
 _CONTAGIOUS, _OTHER, _NORMAL = "#d55e00", "#e69f00", "#0072b2"
@@ -22,10 +22,10 @@ def probability_bars(probabilities: Mapping[str, float]) -> go.Figure:
             y=[spoken(name) for name in names],
             orientation="h",
             marker_color=[_colour(name) for name in names],
-            text=[f"{share:.1%}" for share in shares],
+            text=[percent(share) for share in shares],
             textposition="outside",
             cliponaxis=False,
-            hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+            hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
     figure.update_layout(

@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from lungassist.classes import spoken
+from lungassist.classes import percent, spoken
 from lungassist.errors import StudyError
 from lungassist.explain import CLASS_BLIND, METHODS, shared_scale
 from lungassist.imaging import Radiograph, png_bytes, to_uint8
@@ -16,7 +16,7 @@ from lungassist.overlay import overlay
 from lungassist.predict import Classifier
 from lungassist.takeaway import file_name, overlay_name
 from lungassist.triage import Refused, Triaged
-from lungassist.worklist import Asked, Entry, finding_json, outcome_of, percent, sentence
+from lungassist.worklist import Asked, Entry, finding_json, outcome_of, sentence
 from pages.components.viewer import radiograph_viewer
 from pages.parts import session
 from pages.parts.charts import probability_bars

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import pandas as pd
 import streamlit as st
 
+from lungassist.classes import percent
 from lungassist.imaging.wording import shown
 from lungassist.predict import Classifier
 from lungassist.worklist import Entry, Outcome, Worklist, findings_csv, outcome_of, row_of, urgency
@@ -22,9 +23,9 @@ _BY_URGENCY: Final = "Most urgent first"
 #: Heights in pixels: of the table's header, of a row, and of the table where a window has no room for more.
 _HEADER, _ROW, _FEW = 38, 35, 213
 
-#: The table's own download has neither model nor version nor hash; *Batch* has. The film is what counts: a small heading
-#: on the line of the operating point. A window of 720 pixels leaves the film the room that five rows leave it; a higher
-#: one shows more of the list and of the film. A phone gives names a line.
+#: The table's own download has neither model nor version nor hash; *Batch* has. The film is what counts: a small
+#: heading on the line of the operating point. A window of 720 pixels leaves the film the room that five rows leave it;
+#: a higher one shows more of the list and of the film. A phone gives names a line.
 _STYLE: Final = f"""
 .st-key-head {{flex-wrap: nowrap; gap: 0.6rem; margin-bottom: -0.5rem}}
 .st-key-head h1 {{font-size: 1.05rem; padding: 0}}
@@ -71,7 +72,7 @@ def _table(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], chosen: in
     st.html(f"<style>{_STYLE % whole}</style>")
     with st.container(key="list", height=min(whole, _FEW), border=False):
         st.dataframe(
-            pd.DataFrame(rows),
+            pd.DataFrame(rows).style.format({"probability": cast(Callable[[object], str], percent)}, na_rep=""),
             hide_index=True,
             on_select=partial(_select_row, key, [entry.key for entry in entries], chosen),
             selection_mode="single-row-required",
@@ -79,9 +80,7 @@ def _table(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], chosen: in
             column_config={
                 "file": st.column_config.TextColumn("Study", width=220),
                 "finding": st.column_config.TextColumn("Finding", width=130),
-                "probability": st.column_config.ProgressColumn(
-                    "Probability", format="percent", min_value=0, max_value=1
-                ),
+                "probability": st.column_config.NumberColumn("Probability", width=100),
                 "flags": st.column_config.TextColumn("Flags", width=220),
                 "notes": st.column_config.TextColumn("Notes", width="large"),
             },

@@ -29,7 +29,7 @@ def test_a_class_is_switched_by_key_and_by_click_without_a_run(viewer: Driver) -
     second = viewer.snapshot()
     assert (first != second).any()
     assert viewer.part("painted") == "Evidence for Lung opacity"
-    button = viewer.page.get_by_role("button", name="COVID-19, probability 93 %")
+    button = viewer.page.get_by_role("button", name="COVID-19, probability 93%")
     button.click()
     np.testing.assert_array_equal(viewer.snapshot(), first)
     assert button.get_attribute("aria-pressed") == "true"

@@ -120,7 +120,7 @@ def test_the_scale_bar_is_as_long_as_it_says(show_viewer: Callable[..., Driver])
 def test_every_control_has_a_name_and_the_state_is_spoken(viewer: Driver) -> None:
     viewer.keys("2", "i")
     viewer.page.wait_for_timeout(900)
-    assert viewer.part("live").startswith("Evidence for Lung opacity; probability 4 %; window width 100 %")
+    assert viewer.part("live").startswith("Evidence for Lung opacity; probability 4%; window width 100 %")
     unnamed = [
         button.inner_text()
         for button in viewer.page.locator(".viewer :is(button, input, select, canvas)").all()

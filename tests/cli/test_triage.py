@@ -82,6 +82,15 @@ def test_a_zip_and_a_folder_give_the_same_findings(
     assert [line.get("finding") for line in zipped] == [line.get("finding") for line in loose]
 
 
+def test_a_table_claims_no_certainty(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny_model(tmp_path / "weights" / "sure", temperature=1e-14)
+    monkeypatch.setenv("LUNGASSIST_WEIGHTS", str(tmp_path / "weights"))
+    assert main(["triage", str(picture)]) == 0
+    assert " >99% " in capsys.readouterr().out
+
+
 def test_an_empty_folder_says_so(shelf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["triage", str(tmp_path)]) == 1
     assert "no file to read" in capsys.readouterr().out

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -303,3 +305,18 @@ def test_every_study_is_reached_by_box_and_buttons_in_the_order_of_the_list(app:
     app.selectbox(key="study").select_index(0).run()
     app.run()
     assert now() == ("1. same.png", True, False)
+
+
+def test_a_probability_reads_the_same_in_list_finding_bars_and_viewer(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "sure", temperature=1e-14)
+    app.run()
+    app.button[0].click().run()
+    app.selectbox(key="model").set_value("sure").run()
+    assert not app.exception
+    assert any("probability >99%." in each.value for each in app.markdown)
+    (bars,) = app.get("plotly_chart")
+    assert sorted(json.loads(bars.proto.spec)["data"][0]["text"]) == ["<1%"] * 3 + [">99%"]
+    shown = pa.ipc.open_stream(app.dataframe[0].proto.arrow_data.styler.display_values).read_pandas()
+    assert set(shown.iloc[:, 2]) == {">99%"}
+    words = " ".join(str(element.value) for kind in ("markdown", "caption", "warning") for element in app.get(kind))
+    assert "100%" not in words

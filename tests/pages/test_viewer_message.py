@@ -76,7 +76,12 @@ def test_the_message_has_every_part_and_no_file_name() -> None:
     assert message[start + 240 :] == samples.body
     assert header["image"] == {"width": 6, "height": 4, "bits": 16}
     assert header["spacing"] == [0.2, 0.1]
-    assert header["evidence"]["classes"][0] == {"label": "COVID", "name": "COVID-19", "probability": 0.1}
+    assert header["evidence"]["classes"][0] == {
+        "label": "COVID",
+        "name": "COVID-19",
+        "probability": 0.1,
+        "percent": "10%",
+    }
     assert b"SURNAME" not in message
 
 

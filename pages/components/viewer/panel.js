@@ -19,16 +19,6 @@ export function percent(share) {
   return `${value.toFixed(value >= 10 ? 0 : value >= 1 ? 1 : 2)} %`;
 }
 
-/**
- * @param {number} probability
- * @returns {string} never a rounded 0 or 100 %, which no model may claim
- */
-export function probabilityText(probability) {
-  if (probability < 0.005) return "<1 %";
-  if (probability >= 0.995) return ">99 %";
-  return `${Math.round(100 * probability)} %`;
-}
-
 /** The parts of viewer.html that show state, found once by their `data-part`. */
 export class Panel {
   /** @param {HTMLElement} root */
@@ -160,9 +150,8 @@ function press(button, pressed) {
  * @param {boolean} classBlind
  * @param {(index: number) => void} choose
  */
-function classButton({ name, probability }, index, classBlind, choose) {
+function classButton({ name, probability, percent: shown }, index, classBlind, choose) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "class" });
-  const shown = probability === null ? "" : probabilityText(probability);
   const texts = [[String(index + 1), "key"], [name, "name"], [shown, "probability"]];
   button.append(...texts.map(([textContent, className]) => (
     Object.assign(document.createElement("span"), { textContent, className })
@@ -222,10 +211,10 @@ export function paintedCaption({ evidence: { classes, classBlind } }, state, evi
  * @param {import("./evidence.js").EvidenceLayer | null} evidence
  * @returns {string}
  */
-function spokenState({ name, probability }, classBlind, caption, state, evidence) {
+function spokenState({ name, percent: probability }, classBlind, caption, state, evidence) {
   return [
     caption,
-    probability === null ? "" : `${classBlind ? `${name}, ` : ""}probability ${probabilityText(probability)}`,
+    probability && `${classBlind ? `${name}, ` : ""}probability ${probability}`,
     `window width ${percent(state.window.width)}, level ${percent(state.window.centre)}`,
     state.inverted ? "inverted" : "",
     state.sideBySide && evidence ? "side by side with the original" : "",

@@ -1,7 +1,8 @@
 // The message of payload.py, taken apart. Its layout is described there.
 
 /**
- * @typedef {{label: string, name: string, probability: number | null}} ClassEntry
+ * @typedef {{label: string, name: string, probability: number | null, percent: string}} ClassEntry
+ *   percent: the probability in the words of the whole page, empty where there is none
  * @typedef {object} Header
  * @property {string} key
  * @property {number} stageHeight

@@ -19,7 +19,7 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from lungassist.classes import spoken
+from lungassist.classes import percent, spoken
 from lungassist.errors import UsageError
 from lungassist.imaging.radiograph import Radiograph
 
@@ -163,6 +163,11 @@ def _evidence_id(maps: bytes, evidence: Evidence) -> str:
 def _classes(labels: Sequence[str], probabilities: Sequence[float] | None) -> list[dict[str, object]]:
     values: Sequence[float | None] = probabilities if probabilities is not None else [None] * len(labels)
     return [
-        {"label": label, "name": spoken(label), "probability": None if value is None else float(value)}
+        {
+            "label": label,
+            "name": spoken(label),
+            "probability": None if value is None else float(value),
+            "percent": "" if value is None else percent(value),
+        }
         for label, value in zip(labels, values, strict=True)
     ]
