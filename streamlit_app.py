@@ -3,6 +3,8 @@
 import streamlit as st
 
 from lungassist import __version__
+from lungassist.errors import UsageError
+from lungassist.settings import Settings
 
 st.set_page_config(page_title="LungAssist", page_icon="🫁", layout="wide")
 
@@ -26,5 +28,12 @@ if st.session_state.get("page shown") != page.url_path:
     # Leaving a page empties its uploaders; whoever keeps what came through them needs to tell that from a removal.
     st.session_state["page shown"] = page.url_path
     st.session_state["visit"] = st.session_state.get("visit", 0) + 1
+
+try:
+    Settings.from_environment()
+except UsageError as wrong:
+    # Every page needs them, and a page that fails halfway shows no reason at all.
+    st.error(f"A setting of this installation is wrong. {wrong} Correct it and start again.", icon=":material/error:")
+    st.stop()
 
 page.run()

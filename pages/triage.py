@@ -22,7 +22,8 @@ def main() -> None:
         models, second, method = _choices()
     if not models:
         st.error(
-            "There is no usable model, so nothing can be triaged. The Comparison page says why, under Cards.",
+            "Nothing can be triaged without a model that can be loaded. The bar at the side says what is wrong; choose "
+            "another model there, if there is one. The Comparison page shows all of them, under Cards.",
             icon=":material/error:",
         )
         return
@@ -63,9 +64,14 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
         return [], None, "gradcam"
     cards = {entry.name: entry.card for entry in session.shelf() if entry.card}
     usable = list(cards)
-    first = st.selectbox(
-        "Model", usable, index=usable.index(default) if default in usable else 0, key="model", persist_state="session"
-    )
+    named = session.settings().default_model
+    if named and named not in usable:
+        st.warning(
+            f"LUNGASSIST_MODEL names {named}, which is no usable model: {default} takes its place. There are: "
+            f"{', '.join(usable)}.",
+            icon=":material/warning:",
+        )
+    first = st.selectbox("Model", usable, index=usable.index(default), key="model", persist_state="session")
     alike = [name for name in usable if name != first and cards[name].classes == cards[first].classes]
     again = session.settings().second_model
     if again and again not in (first, *alike):
@@ -99,7 +105,10 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
         persist_state="session",
     )
     st.caption(METHODS[method].split(": ")[1].capitalize())
-    return _load([first, *others]), next(iter(_load([second] if second else [])), None), method
+    loaded = _load([first])
+    # Where the model asked for cannot be loaded, none of those to compare with triages in its place.
+    models = [*loaded, *_load(others)] if loaded else []
+    return models, next(iter(_load([second] if second else [])), None), method
 
 
 def _load(names: list[str]) -> list[Classifier]:

@@ -42,8 +42,14 @@ def records() -> list[ShelfEntry]:
 
 
 def default_model() -> str:
-    """The model that triage starts with."""
-    return choose_model(settings().weights_dir, settings().default_model)
+    """The model that triage starts with: the one that the installation names, if it is usable.
+
+    Raises:
+        WeightsError: there is no usable model at all.
+    """
+    named = settings().default_model
+    is_usable = any(entry.card and entry.name == named for entry in shelf())
+    return choose_model(settings().weights_dir, named if is_usable else None)
 
 
 def classifier(name: str) -> Classifier:

@@ -147,6 +147,47 @@ def test_a_second_model_that_is_not_there_is_missed_aloud(app: AppTest, monkeypa
     assert not app.run().warning
 
 
+def test_a_default_model_that_is_not_there_is_missed_aloud_and_another_triages(
+    app: AppTest, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_tiny_model(tiny_weights / "another", seed=3)
+    (tiny_weights / "DEFAULT").write_text("tiny", encoding="utf-8")
+    (tiny_weights / "broken").mkdir()
+    (tiny_weights / "broken" / "card.json").write_text("{", encoding="utf-8")
+    for named in ("resnet19", "broken"):
+        monkeypatch.setenv("LUNGASSIST_MODEL", named)
+        app.run()
+        assert not app.exception
+        assert not app.error
+        assert any(f"LUNGASSIST_MODEL names {named}, which is no usable model: tiny" in w.value for w in app.warning)
+        assert app.selectbox(key="model").value == "tiny"
+    app.button[0].click().run()
+    assert len(table_of(app)) == 4
+
+
+@pytest.mark.parametrize("page", ["triage", "comparison", "training"])
+def test_a_wrong_setting_is_said_in_words(app: AppTest, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.run()
+    monkeypatch.setenv("LUNGASSIST_BATCH_SIZE", "abc")
+    app.switch_page(f"pages/{page}.py").run()
+    assert not app.exception
+    (error,) = [element.value for element in app.main.error]
+    assert "LUNGASSIST_BATCH_SIZE must be a whole number of at least 1; it is 'abc'" in error
+
+
+def test_no_other_model_triages_in_place_of_one_that_cannot_be_loaded(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "whole", seed=3)
+    app.run()
+    app.button[0].click().run()
+    weights = tiny_weights / "tiny" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    (tiny_weights / "tiny" / "card.json").touch()
+    app.multiselect(key="compare").set_value(["whole"]).run()
+    assert not app.exception
+    assert any("Nothing can be triaged" in error.value for error in app.main.error)
+    assert not app.dataframe
+
+
 def test_every_file_gets_a_row_also_those_that_fail(app: AppTest) -> None:
     app.run()
     archive = io.BytesIO()
