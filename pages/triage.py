@@ -44,8 +44,9 @@ def main() -> None:
 def _welcome() -> None:
     st.title("Triage", anchor=False)
     st.markdown(
-        "Drop radiographs into the box on the left: frontal chest X-rays, one or many. For each you see what the "
-        "model finds, how probable every class is, and where it looked.\n\n"
+        "Drop radiographs into the box *Radiographs* in the bar at the side (on a narrow screen » opens it): frontal "
+        "chest X-rays, one or many. For each you see what the model finds, how probable every class is, and where it "
+        "looked.\n\n"
         "Without an image at hand, look at four synthetic phantoms first."
     )
     st.button("Load synthetic phantoms", icon=":material/draw:", type="primary", on_click=_switch_phantoms_on)

@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
+from torch.nn import functional
 
 from lungassist.errors import UsageError
 from lungassist.explain import CLASS_BLIND, METHODS, ChannelWeights, class_gradients, heat_maps, shared_scale
 from lungassist.models.registry import architecture, build
+from lungassist.overlay import overlay
 from lungassist.predict import Classifier
 from lungassist.preprocess import to_batch
 from lungassist.training.fit import fit
@@ -321,3 +323,38 @@ def test_the_prepared_image_is_what_is_explained(finder: Classifier) -> None:
     maps = finder.predict(image).heat_maps
     assert maps is not None
     assert maps.shape == (1, 2, 2, 2)
+
+
+CELLS = 7
+CELL = 12
+
+
+class _Bright(nn.Module):
+    """A body whose every place sees one cell of the image and nothing else: its mean brightness."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return functional.avg_pool2d(batch.mean(dim=1, keepdim=True), CELL)
+
+
+@pytest.mark.parametrize("shape", [(CELLS * CELL, CELLS * CELL), (5 * CELLS * CELL, 3 * CELLS * CELL)])
+def test_an_overlay_is_strongest_at_the_centre_of_the_cell_that_was_seen(shape: tuple[int, int]) -> None:
+    tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+    nn.init.constant_(tail[2].weight, 1.0)
+    rows, columns = shape
+    film = np.zeros(shape, np.uint8)
+    for row in range(CELLS):
+        for column in range(CELLS):
+            image = torch.zeros(1, 3, CELLS * CELL, CELLS * CELL)
+            image[..., row * CELL : (row + 1) * CELL, column * CELL : (column + 1) * CELL] = 1.0
+            _, gradients = class_gradients(tail, _Bright()(image))
+            (maps,) = heat_maps("gradcam", _Bright()(image), gradients)
+            painted = overlay(film, maps[1], shared_scale(maps), opacity=1.0).astype(np.float64).sum(axis=2)
+            lit = np.argwhere(painted == painted.max()) + 0.5
+            expected = ((row + 0.5) * rows / CELLS, (column + 0.5) * columns / CELLS)
+            # At an edge the last half of a cell has no neighbour to fade towards: it is as bright as the centre.
+            low, high = lit.min(axis=0) - 1, lit.max(axis=0) + 1
+            assert (low <= expected).all(), (row, column)
+            assert (expected <= high).all(), (row, column)
+            inside = [0 < row < CELLS - 1, 0 < column < CELLS - 1]
+            off = np.abs(lit.mean(axis=0) - expected)
+            assert (off[inside] <= 1).all(), (row, column, off)

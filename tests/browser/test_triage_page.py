@@ -206,3 +206,36 @@ def test_studies_that_a_stem_would_not_tell_apart_are_saved_under_different_name
             kept.append(waiting.value.suggested_filename)
     assert len(set(kept)) == 4, kept
     assert all(name.startswith("1_2_840_10008_1_") for name in kept)
+
+
+#: Contrast of an element's text with what lies behind it, WCAG 2.2; colours may be mixed by opacity.
+CONTRAST = """element => {
+    const rgb = text => text.match(/[0-9.]+/g).map(Number);
+    const light = parts => parts.slice(0, 3).map(v => v / 255)
+        .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const style = getComputedStyle(element);
+    let behind = element, share = 1;
+    for (let each = element; each; each = each.parentElement) share *= Number(getComputedStyle(each).opacity);
+    while (rgb(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+    const back = rgb(getComputedStyle(behind).backgroundColor);
+    const own = rgb(element instanceof SVGElement ? style.fill : style.color);
+    const alpha = share * (own[3] ?? 1);
+    const [a, b] = [light(own.slice(0, 3).map((v, i) => v * alpha + back[i] * (1 - alpha))), light(back)];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_small_print_and_bars_have_contrast_enough_to_be_read(
+    shelf: Path, serve: Callable[..., str], open_page: Callable[..., Page], scheme: str
+) -> None:
+    page = open_page(color_scheme=scheme)
+    page.goto(serve(APP, {"LUNGASSIST_WEIGHTS": str(shelf)}))
+    page.get_by_role("button", name="Load synthetic phantoms").click()
+    page.locator(".ytick text").first.wait_for(timeout=60_000)
+    film_of(page)
+    for what, least in (("[data-testid=stCaptionContainer] p", 5), (".ytick text", 4), (".bartext", 4)):
+        found = page.locator(what)
+        assert found.count() >= least
+        assert min(found.nth(n).evaluate(CONTRAST) for n in range(found.count())) >= 4.5, what

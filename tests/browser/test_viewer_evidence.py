@@ -36,6 +36,10 @@ def test_a_class_is_switched_by_key_and_by_click_without_a_run(viewer: Driver) -
     assert viewer.runs == 1
 
 
+def test_the_legend_says_how_exact_a_place_is(viewer: Driver) -> None:
+    assert "exact to about one cell of 7 × 7" in viewer.part("note")
+
+
 def test_a_class_without_evidence_paints_nothing_and_says_so(viewer: Driver) -> None:
     viewer.keys("3", "c")
     assert is_grey(viewer.snapshot())

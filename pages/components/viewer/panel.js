@@ -71,8 +71,9 @@ export class Panel {
    * @param {import("./memory.js").State} state
    * @param {import("./evidence.js").EvidenceLayer | null} evidence
    */
-  showLegend({ evidence: { classes, classBlind } }, state, evidence) {
+  showLegend(header, state, evidence) {
     const { parts } = this;
+    const { classes, classBlind } = header.evidence;
     if (!evidence) {
       parts.title.textContent = "No heat map for this study";
       return;
@@ -83,7 +84,7 @@ export class Panel {
     parts.peak.textContent = peak > 0 ? `strongest here: ${percent(Math.min(1, peak))} of the scale` : "";
     parts.bar.style.backgroundImage = gradient(state.colorMap, state.opacity);
     parts.most.textContent = classBlind ? "strongest" : `strongest for any of the ${classes.length} classes`;
-    parts.note.textContent = legendNote(classes.length, classBlind, state.contours);
+    parts.note.textContent = legendNote(header.evidence, state.contours);
     parts.opacity.value = String(Math.round(100 * state.opacity));
     parts.opacityValue.textContent = percent(state.opacity);
     parts.colorMap.value = state.colorMap;
@@ -177,18 +178,18 @@ function subject(name, classBlind, peak) {
 }
 
 /**
- * @param {number} classes
- * @param {boolean} classBlind
+ * @param {import("./payload.js").Header["evidence"]} maps
  * @param {boolean} contours
- * @returns {string} what the colours mean, and what they do not
+ * @returns {string} what the colours mean, how exact their places are, and what they do not mean
  */
-function legendNote(classes, classBlind, contours) {
+function legendNote({ classes, classBlind, shape }, contours) {
   const lines = `Lines at ${CONTOUR_SHARES.map((share) => 100 * share).join(", ")} % of the scale. `;
-  const scale = classBlind ? "" : `Same scale for all ${classes} classes; `;
+  const scale = classBlind ? "" : `Same scale for all ${classes.length} classes; `;
   const shows = classBlind ? "Shows where the model was active, whatever the class"
     : "Shows which areas spoke for the class in the model";
   return `${scale}${scale ? "t" : "T"}ransparent = none. ${contours ? lines : ""}`
-    + `${shows}: not a segmentation, not the outline of a lesion.`;
+    + `${shows}, exact to about one cell of ${shape[1]} × ${shape[2]}: `
+    + "not a segmentation, not the outline of a lesion.";
 }
 
 /**
