@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -20,6 +20,10 @@ COLOUR_MAPS: Final[Mapping[str, int]] = MappingProxyType(
         "jet": cv2.COLORMAP_JET,
     }
 )
+
+#: Of a line below a picture: its letters' size as a share of the width, and the smallest that is still read, in pixels.
+_LETTERS: Final = 0.014
+_SMALLEST: Final = 11
 
 #: Evidence below this share of the scale fades towards transparent; above it, colour alone tells the value.
 FADE_BELOW: Final = 0.5
@@ -66,3 +70,37 @@ def overlay(
 def opacity_of(share: NDArray[np.float32]) -> NDArray[np.float32]:
     """How opaque evidence is at `share` in [0, 1] of the scale: from nothing at 0 to full from `FADE_BELOW` on."""
     return np.asarray(np.minimum(share / np.float32(FADE_BELOW), 1), dtype=np.float32)
+
+
+def with_line(picture: NDArray[np.uint8], words: str) -> NDArray[np.uint8]:
+    """Set a line of small print on a white strip below a picture, which stays as it is; a narrow one gets several.
+
+    Args:
+        picture: `(H, W, 3)` uint8 RGB.
+        words: what the line says.
+
+    Returns:
+        `(H + h, W, 3)` uint8 RGB.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    columns = picture.shape[1]
+    size = max(_SMALLEST, round(columns * _LETTERS))
+    font, margin = ImageFont.load_default(size), size // 2
+    text = "\n".join(_wrapped(words, columns - 2 * margin, font.getlength))
+    _, top, _, bottom = ImageDraw.Draw(Image.new("RGB", (1, 1))).multiline_textbbox((0, 0), text, font=font)
+    strip = Image.new("RGB", (columns, int(np.ceil(bottom - top)) + 2 * margin), "white")
+    ImageDraw.Draw(strip).multiline_text((margin, margin - top), text, fill="#111111", font=font)
+    return np.concatenate([picture, np.asarray(strip, np.uint8)])
+
+
+def _wrapped(words: str, width: int, length: Callable[[str], float]) -> list[str]:
+    """Break words into lines that `length` finds no longer than `width`; a longer word has a line of its own."""
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and length(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

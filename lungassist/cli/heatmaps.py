@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lungassist.errors import UsageError
-from lungassist.explain import shared_scale
 from lungassist.files import write_atomically
-from lungassist.imaging import png_bytes
-from lungassist.overlay import overlay
-from lungassist.takeaway import overlay_name
+from lungassist.takeaway import overlay_name, overlay_png
 from lungassist.triage import Triaged
 
 Picture = NDArray[np.uint8]
@@ -50,9 +47,7 @@ class HeatMapFolder:
         if study.kept is None or study.heat_maps is None:
             raise ValueError("a heat map needs the radiograph and the evidence")
         label = self.wanted or study.finding.finding
-        evidence = study.heat_maps[self.classes.index(label)]
-        painted = overlay(study.kept, evidence, shared_scale(study.heat_maps), colour_map=self.colour_map)
         path = self.folder / overlay_name(study.finding, label, self.method)
-        data = png_bytes(painted)
+        data = overlay_png(study, study.kept, label, self.method, self.colour_map)
         write_atomically(path, lambda temporary: temporary.write_bytes(data))
         return path

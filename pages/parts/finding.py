@@ -12,9 +12,8 @@ from lungassist.explain import CLASS_BLIND, METHODS, shared_scale
 from lungassist.imaging import Radiograph, png_bytes, to_uint8
 from lungassist.imaging.wording import shown
 from lungassist.models.members import Member
-from lungassist.overlay import overlay
 from lungassist.predict import Classifier
-from lungassist.takeaway import file_name, overlay_name
+from lungassist.takeaway import file_name, overlay_name, overlay_picture, overlay_png
 from lungassist.triage import Refused, Triaged
 from lungassist.worklist import Asked, Entry, finding_json, outcome_of, sentence
 from pages.components.viewer import radiograph_viewer
@@ -127,7 +126,7 @@ def _take_away(outcome: Triaged[None], radiograph: Radiograph, method: str) -> N
     finding = outcome.finding
     st.download_button(
         "Overlay (PNG)",
-        lambda: overlay_of(outcome, radiograph),
+        lambda: overlay_png(outcome, to_uint8(radiograph.pixels), finding.finding, method),
         overlay_name(finding, finding.finding, method),
         "image/png",
         icon=":material/download:",
@@ -150,20 +149,11 @@ def _painted_words(method: str) -> str:
     return "The strongest activations, the same for every class," if method in CLASS_BLIND else "The finding's heat map"
 
 
-def overlay_of(outcome: Triaged[None], radiograph: Radiograph) -> bytes:
-    """The finding's heat map over the radiograph, as PNG."""
-    grey = to_uint8(radiograph.pixels)
-    if outcome.heat_maps is None:
-        return png_bytes(grey)
-    index = list(outcome.finding.probabilities).index(outcome.finding.finding)
-    return png_bytes(overlay(grey, outcome.heat_maps[index], shared_scale(outcome.heat_maps)))
-
-
 @st.cache_data(max_entries=32, ttl="1h", show_spinner=False)
 def _painted(sha256: str, asked: str, finding: str, _outcome: Triaged[None], _radiograph: Radiograph) -> bytes:
     """Paint once, not at every rerun; the study, who was asked and how, and the finding together name the picture."""
-    del sha256, asked, finding
-    return overlay_of(_outcome, _radiograph)
+    del sha256, asked
+    return png_bytes(overlay_picture(_outcome, to_uint8(_radiograph.pixels), finding))
 
 
 def show_models_side_by_side(entry: Entry, models: list[Classifier], method: str) -> None:
