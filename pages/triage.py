@@ -5,13 +5,16 @@ from __future__ import annotations
 import streamlit as st
 
 from lungassist.errors import LungAssistError
-from lungassist.explain import METHODS
+from lungassist.explain import GRAD_CAM, METHODS
 from lungassist.predict import Classifier
 from lungassist.worklist import Worklist
 from pages.parts import session
 from pages.parts.finding import show_models_side_by_side, show_study
 from pages.parts.frame import ensure_frame
 from pages.parts.table import show_worklist
+
+#: Key of the session: the model that the page began with when it was last shown.
+_BEGAN_WITH = "model begun with"
 
 
 def main() -> None:
@@ -58,21 +61,20 @@ def _switch_phantoms_on() -> None:
 
 def _choices() -> tuple[list[Classifier], Classifier | None, str]:
     """The model that triages, followed by those to compare with; one for a second reading; the explanation's method."""
-    try:
-        default = session.default_model()
-    except LungAssistError as error:
-        st.error(str(error), icon=":material/error:")
-        return [], None, "gradcam"
     cards = {entry.name: entry.card for entry in session.shelf() if entry.card}
     usable = list(cards)
-    named = session.settings().default_model
-    if named and named not in usable:
-        st.warning(
-            f"LUNGASSIST_MODEL names {named}, which is no usable model: {default} takes its place. There are: "
-            f"{', '.join(usable)}.",
-            icon=":material/warning:",
-        )
-    first = st.selectbox("Model", usable, index=usable.index(default), key="model", persist_state="session")
+    default = _default_of(usable)
+    _follow(default)
+    first = st.selectbox(
+        "Model",
+        usable,
+        index=usable.index(default) if default else None,
+        placeholder="Choose a model",
+        key="model",
+        persist_state="session",
+    )
+    if first is None:
+        return [], None, GRAD_CAM
     alike = [name for name in usable if name != first and cards[name].classes == cards[first].classes]
     again = session.settings().second_model
     if again and again not in (first, *alike):
@@ -110,6 +112,33 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
     # Where the model asked for cannot be loaded, none of those to compare with triages in its place.
     models = [*loaded, *_load(others)] if loaded else []
     return models, next(iter(_load([second] if second else [])), None), method
+
+
+def _default_of(usable: list[str]) -> str | None:
+    """The model to begin with, and what a person should know of it; None where a person has to choose."""
+    named = session.settings().default_model
+    try:
+        default = session.default_model()
+    except LungAssistError as error:
+        # No other model answers unasked in place of the one that weights/DEFAULT names.
+        words = f"{error} Or choose one here." if usable else str(error)
+        (st.warning if usable else st.error)(words, icon=":material/error:")
+        return None
+    if named and named not in usable:
+        st.warning(
+            f"LUNGASSIST_MODEL names {named}, which is no usable model: {default} takes its place. There are: "
+            f"{', '.join(usable)}.",
+            icon=":material/warning:",
+        )
+    return default
+
+
+def _follow(default: str | None) -> None:
+    """Go over to a model that was promoted meanwhile, unless a person has chosen another than the one before."""
+    before = st.session_state.get(_BEGAN_WITH)
+    if before is not None and before != default and st.session_state.get("model") == before:
+        del st.session_state["model"]
+    st.session_state[_BEGAN_WITH] = default
 
 
 def _load(names: list[str]) -> list[Classifier]:

@@ -165,6 +165,33 @@ def test_a_default_model_that_is_not_there_is_missed_aloud_and_another_triages(
     assert len(table_of(app)) == 4
 
 
+def test_a_default_that_cannot_be_used_leaves_the_choice_to_a_person(app: AppTest, tiny_weights: Path) -> None:
+    save_tiny_model(tiny_weights / "another", seed=3)
+    (tiny_weights / "DEFAULT").write_text("gone", encoding="utf-8")
+    app.run()
+    app.toggle(key="phantoms").set_value(True).run()
+    assert not app.exception
+    assert any("gone" in warning.value and "choose one here" in warning.value for warning in app.warning)
+    assert app.selectbox(key="model").value is None
+    assert not app.dataframe, "no other model answers unasked"
+    app.selectbox(key="model").set_value("another").run()
+    assert len(table_of(app)) == 4
+
+
+def test_a_model_made_the_default_is_taken_unless_a_person_chose_another(app: AppTest, tiny_weights: Path) -> None:
+    for name in ("another", "third"):
+        save_tiny_model(tiny_weights / name, seed=3)
+    default = tiny_weights / "DEFAULT"
+    default.write_text("tiny", encoding="utf-8")
+    app.run()
+    assert app.selectbox(key="model").value == "tiny"
+    default.write_text("another", encoding="utf-8")
+    assert app.run().selectbox(key="model").value == "another"
+    app.selectbox(key="model").set_value("third").run()
+    default.write_text("tiny", encoding="utf-8")
+    assert app.run().selectbox(key="model").value == "third"
+
+
 @pytest.mark.parametrize("page", ["triage", "comparison", "training"])
 def test_a_wrong_setting_is_said_in_words(app: AppTest, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app.run()
@@ -172,7 +199,7 @@ def test_a_wrong_setting_is_said_in_words(app: AppTest, page: str, monkeypatch: 
     app.switch_page(f"pages/{page}.py").run()
     assert not app.exception
     (error,) = [element.value for element in app.main.error]
-    assert "LUNGASSIST_BATCH_SIZE must be a whole number of at least 1; it is 'abc'" in error
+    assert "LUNGASSIST_BATCH_SIZE must be a whole number from 1 to 1,000,000; it is 'abc'" in error
 
 
 def test_no_other_model_triages_in_place_of_one_that_cannot_be_loaded(app: AppTest, tiny_weights: Path) -> None:
