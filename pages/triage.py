@@ -64,13 +64,15 @@ def _choices() -> tuple[list[Classifier], Classifier | None, str]:
     cards = {entry.name: entry.card for entry in session.shelf() if entry.card}
     usable = list(cards)
     default = _default_of(usable)
+    if not usable:
+        return [], None, GRAD_CAM
     _follow(default)
     first = st.selectbox(
         "Model",
         usable,
         index=usable.index(default) if default else None,
         placeholder="Choose a model",
-        key="model",
+        key="triage_model",
         persist_state="session",
     )
     if first is None:
@@ -136,8 +138,8 @@ def _default_of(usable: list[str]) -> str | None:
 def _follow(default: str | None) -> None:
     """Go over to a model that was promoted meanwhile, unless a person has chosen another than the one before."""
     before = st.session_state.get(_BEGAN_WITH)
-    if before is not None and before != default and st.session_state.get("model") == before:
-        del st.session_state["model"]
+    if before is not None and before != default and st.session_state.get("triage_model") == before:
+        del st.session_state["triage_model"]
     st.session_state[_BEGAN_WITH] = default
 
 

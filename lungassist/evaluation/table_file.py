@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from lungassist.dataset.index import separator_of
 from lungassist.errors import PredictionsError
 from lungassist.evaluation.predictions import PREFIX
 
@@ -23,13 +24,7 @@ def read_table_file(path: Path) -> pd.DataFrame:
         PredictionsError: it is not there, no such file, empty, or has two columns of one name.
     """
     try:
-        if path.suffix.lower() in PARQUET:
-            table = pd.read_parquet(path)
-        else:
-            # pandas gives a second column of one name another, so that the line of names is looked at first.
-            header = pd.read_csv(path, header=None, nrows=1, **_AS_TEXT)
-            _refuse_repeated([name for name in map(str.strip, header.iloc[0]) if name], path)
-            table = pd.read_csv(path, **_AS_TEXT)
+        table = pd.read_parquet(path) if path.suffix.lower() in PARQUET else _read_csv(path)
     except FileNotFoundError as error:
         raise PredictionsError(f"{path} does not exist. Expected a table of predictions, CSV or Parquet.") from error
     except pd.errors.EmptyDataError as error:
@@ -41,6 +36,23 @@ def read_table_file(path: Path) -> pd.DataFrame:
     _refuse_repeated(list(table.columns), path)
     text = [name for name in map(str, table) if not name.startswith(PREFIX)]
     return table.assign(**{name: table[name].astype(object).where(table[name].notna(), "").map(str) for name in text})
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Columns parted by commas, or by semicolons or tabs where the line of names says so; those have decimal commas."""
+    separator = separator_of(path)
+    # pandas gives a second column of one name another, so that the line of names is looked at first.
+    header = pd.read_csv(path, header=None, nrows=1, sep=separator, **_AS_TEXT)
+    _refuse_repeated([name for name in map(str.strip, header.iloc[0]) if name], path)
+    table = pd.read_csv(path, sep=separator, **_AS_TEXT)
+    if not isinstance(table.index, pd.RangeIndex) and (table.iloc[:, -1] == "").all():
+        # A separator at the end of every row, for which pandas moves all values by one; else they are R's row names.
+        table = pd.read_csv(path, sep=separator, index_col=False, usecols=range(header.shape[1]), **_AS_TEXT)
+    if separator != ",":
+        numbers = [name for name in table if str(name).strip().startswith(PREFIX)]
+        table[numbers] = table[numbers].apply(lambda values: values.str.replace(",", ".", regex=False))
+    plain: pd.DataFrame = table.reset_index(drop=True)
+    return plain
 
 
 def _refuse_repeated(names: list[str], path: Path) -> None:

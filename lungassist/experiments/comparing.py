@@ -32,6 +32,8 @@ _SAMPLE: Final = 5
 #: A run's folder begins with when it was made.
 _STAMP: Final = re.compile(r"^\d{8}-\d{4,6}-")
 _NAMED: Final = re.compile(r"[^\w.-]+")
+#: Characters of a table's name; file systems take 255 bytes.
+_LONGEST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def add_table(name: str, data: bytes, settings: Settings) -> str:
         PredictionsError: it breaks the schema of tables, or a table of that name was added before.
     """
     path = Path(name.replace("\\", "/"))
-    stem, suffix = _NAMED.sub("-", path.stem).strip("-.") or "table", path.suffix.lower()
+    stem, suffix = _NAMED.sub("-", path.stem)[:_LONGEST].strip("-.") or "table", path.suffix.lower()
     if suffix not in SUFFIXES:
         raise PredictionsError(f"{name} is no table: {', '.join(sorted(SUFFIXES))} were expected.")
     place = _added_folder(settings) / f"{stem}{suffix}"

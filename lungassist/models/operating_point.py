@@ -226,7 +226,7 @@ def words_of(thresholds: Thresholds, targets: Mapping[str, float | None]) -> str
 
 def percent_exactly(share: float) -> str:
     """A threshold in percent with all the decimals it has, since a reader may want to set the very same."""
-    return f"{100 * share:.3f}".rstrip("0").rstrip(".") + "%"
+    return f"{100 * share:.10f}".rstrip("0").rstrip(".") + "%"
 
 
 def _chosen(target: float | None) -> str:

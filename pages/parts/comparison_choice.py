@@ -14,6 +14,7 @@ from lungassist.experiments.comparing import ADDED, Source, add_table, remove_ta
 from pages.parts import comparison_state as state
 from pages.parts import session
 from pages.parts.comparison_export import show_export
+from pages.parts.literal import literal
 
 #: Tables that are chosen at first; more can be added by hand.
 _AT_FIRST = 20
@@ -54,7 +55,7 @@ def choose_comparison() -> tuple[Comparison | None, st.delta_generator.DeltaGene
             icon=":material/table:",
         )
     for problem in problems:
-        st.warning(problem, icon=":material/warning:")
+        st.warning(literal(problem), icon=":material/warning:")
     with export.popover("Export", icon=":material/download:", width="stretch", disabled=comparison is None):
         if comparison is not None:
             show_export(comparison)
@@ -117,7 +118,7 @@ def _compared(chosen: list[Source], split: str, problems: list[str]) -> Comparis
         except PredictionsError as error:
             problems.append(str(error))
     if comparison is not None and len(comparison.sets) > 1:
-        words.warning(comparison.notes[-1], icon=":material/balance:")
+        words.warning(literal(comparison.notes[-1]), icon=":material/balance:")
     return comparison
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any, Final
 
 import plotly.graph_objects as go
@@ -44,8 +45,8 @@ def symbol_of(rank: int) -> str:
 
 
 def short_of(names: Sequence[str]) -> dict[str, str]:
-    """Names as figures show them together, of models or of slices: short, and no two alike."""
-    return short_names(names, _LONGEST)
+    """Names as figures show them together, of models or of slices: short, no two alike, and no markup to Plotly."""
+    return {name: escape(short, quote=False) for name, short in short_names(names, _LONGEST).items()}
 
 
 def ranked(comparison: Comparison) -> list[str]:

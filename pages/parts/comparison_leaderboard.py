@@ -15,6 +15,7 @@ from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.leaderboard import PublishedRow, Row, Value
 from lungassist.evaluation.wording import listed, number_interval, percent_interval
 from pages.parts.comparison_figures import CONFIG, GREY, bars_of, colour_of, laid_out, ranked, short_of, symbol_of
+from pages.parts.literal import literal
 
 #: Class -> heading and width of its count.
 _COUNTED = {
@@ -61,15 +62,15 @@ def _choice(comparison: Comparison) -> None:
     choice = comparison.choice
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader(choice.name, anchor=False, width="content")
+            st.subheader(literal(choice.name), anchor=False, width="content")
             st.badge("Choice of the paper's rule", icon=":material/star:", color="blue")
             if choice.note:
                 st.badge("Within chance", icon=":material/balance:", color="orange")
-        st.markdown(choice.reason)
+        st.markdown(literal(choice.reason))
         if close := [rival.name for rival in choice.rivals if rival.within_chance]:
-            st.caption(f":material/balance: Ahead by no more than chance of {listed(close)}.")
+            st.caption(f":material/balance: Ahead by no more than chance of {literal(listed(close))}.")
             with st.expander("Each lead, tested", icon=":material/science:"):
-                st.markdown(choice.note)
+                st.markdown(literal(choice.note))
 
 
 def _ranked(comparison: Comparison) -> list[Row]:
@@ -80,7 +81,7 @@ def _ranked(comparison: Comparison) -> list[Row]:
 def _notes(comparison: Comparison) -> None:
     if comparison.notes:
         with st.expander(f"{len(comparison.notes)} notes on the tables", icon=":material/info:"):
-            st.markdown("\n".join(f"- {note}" for note in comparison.notes))
+            st.markdown("\n".join(f"- {literal(note)}" for note in comparison.notes))
 
 
 def _row(row: Row, comparison: Comparison) -> dict[str, Any]:

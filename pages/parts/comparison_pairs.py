@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import unescape
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from lungassist.experiments.comparing import SHELF, image_path
 from pages.parts import comparison_state as state
 from pages.parts.comparison_figures import COLOURS, GREY, laid_out, short_of
 from pages.parts.comparison_images import share_column
+from pages.parts.literal import literal
 
 A, B, IMAGE = "a", "b", "image"
 PINNED: Final[state.Pinned] = {A: str, B: str, IMAGE: str}
@@ -57,9 +59,10 @@ def _choose(comparison: Comparison) -> tuple[str, str]:
 
 def _show(comparison: Comparison, pair: HeadToHead) -> None:
     p, short = p_value(pair.p), short_of(comparison.models)
+    a, b = (literal(unescape(short[name])) for name in (pair.a, pair.b))
     told = (
-        (f"Only {short[pair.a]} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
-        (f"Only {short[pair.b]} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
+        (f"Only {a} right", f"{pair.only_a:,}", f"of {pair.images:,} images"),
+        (f"Only {b} right", f"{pair.only_b:,}", f"of {pair.images:,} images"),
         (
             "Accuracy of A less B",
             f"{100 * pair.difference:+.2f} points",
@@ -77,7 +80,7 @@ def _show(comparison: Comparison, pair: HeadToHead) -> None:
 def _verdict(pair: HeadToHead) -> str:
     better = pair.a if pair.difference > 0 else pair.b
     if pair.adjusted_p < _ALPHA:
-        return f"**{better}** is right more often, by more than chance."
+        return f"**{literal(better)}** is right more often, by more than chance."
     return f"The difference is **within chance**: these {pair.images:,} images do not tell the two apart."
 
 

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from lungassist.evaluation.comparison import Comparison
 from lungassist.evaluation.predictions import write_predictions
 from lungassist.evaluation.tables import read_tables
+from pages.parts.literal import literal
 from tests.drawn import film, png
 from tests.evaluation.made import index_of, table_of
 from tests.pages.driven import opened_at, shown, text
@@ -56,7 +57,7 @@ def test_the_leaderboard_has_every_model_best_first_and_names_the_rules_choice(w
     assert table(page, "model") == list(SKILLS)
     assert table(page, "accuracy") == [100 * row.accuracy.value for row in expected.leaderboard]
     assert page.subheader[0].value == expected.choice.name
-    assert expected.choice.reason in text(page)
+    assert literal(expected.choice.reason) in text(page)
 
 
 def test_published_rows_stand_apart_and_are_never_among_the_measured(weights: Path) -> None:
@@ -189,6 +190,26 @@ def test_slices_by_a_property_that_is_called_as_a_column_of_the_page(weights: Pa
     write_predictions(weights / "alpha" / "predictions.csv", made)
     page = opened(view="Slices", by=name, tables=["alpha"])
     assert set(table(page, f"{name} (property)")) == {"few", "many"}
+
+
+def test_a_name_is_shown_as_it_is_written_and_not_as_markup(weights: Path) -> None:
+    folder = weights.parent / "home" / "evaluations" / "[a](b) <b>*x* $1$"
+    write_predictions(folder / "sure.csv", table_of(index_of(), 9.0, 10))
+    name = f"sure ({folder.name})"
+    page = opened(tables=[name, "beta"])
+    assert page.subheader[0].value == literal(name), "the rule's choice"
+    assert any(literal(name) in each.value for each in page.markdown)
+    assert not any("[a](b)" in each.value for each in page.markdown)
+    accuracy, *_ = figures(page)
+    assert "&lt;b&gt;" in "".join(accuracy["layout"]["yaxis"]["ticktext"])
+
+
+def test_the_model_of_triage_is_not_that_of_a_matrix(weights: Path) -> None:
+    page = opened(view="Confusion", tables=["beta"])
+    assert page.selectbox(key="model").value == "beta"
+    shown(page.switch_page("pages/triage.py").run())
+    shown(page.switch_page("pages/comparison.py").run())
+    assert page.selectbox(key="model").value == "beta"
 
 
 def test_slices_of_models_that_saw_different_images_say_how_many_each(weights: Path) -> None:

@@ -169,7 +169,7 @@ def test_promotion_and_back(done: Job, settings: Settings) -> None:
     assert choose_model(settings.weights_dir, None) == "new-model"
     assert "In weights/ as **new-model**" in text(page)
     shown(page.switch_page("pages/triage.py").run())
-    assert page.selectbox(key="model").value == "new-model"
+    assert page.selectbox(key="triage_model").value == "new-model"
     shown(page.switch_page("pages/training.py").run())
     shown(page.button(key="training_undo").click().run())
     assert [entry.name for entry in read_shelf(settings.weights_dir)] == ["old"]

@@ -60,7 +60,7 @@ def test_a_finding_says_whether_the_mirror_image_was_asked_about_too(app: AppTes
     app.run()
     app.button[0].click().run()
     for name, told in (("tiny", False), ("both", True)):
-        app.selectbox(key="model").set_value(name).run()
+        app.selectbox(key="triage_model").set_value(name).run()
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
         assert ("mean over image and mirror image" in caption) is told
@@ -73,7 +73,7 @@ def test_a_finding_says_that_the_image_was_enhanced_for_the_model(app: AppTest, 
     app.button[0].click().run()
     named = {"tiny": "", "even": "images enhanced for it (bands)", "undone": "CLAHE undone where it is"}
     for name, words in named.items():
-        app.selectbox(key="model").set_value(name).run()
+        app.selectbox(key="triage_model").set_value(name).run()
         assert not app.exception
         (caption,) = [each.value for each in app.caption if "probabilities calibrated" in each.value]
         for told in ("images enhanced for it (bands)", "CLAHE undone where it is"):
@@ -87,7 +87,7 @@ def test_a_second_reading_flags_what_two_models_disagree_on(app: AppTest, tiny_w
     app.button[0].click().run()
     found = {}
     for name in ("other", "tiny"):
-        app.selectbox(key="model").set_value(name).run()
+        app.selectbox(key="triage_model").set_value(name).run()
         found[name] = {row["file"]: row["finding"] for row in table_of(app)}
     assert app.selectbox(key="second").options == ["other"], "not itself, and none that knows other classes"
     app.selectbox(key="second").set_value("other").run()
@@ -99,7 +99,7 @@ def test_a_second_reading_flags_what_two_models_disagree_on(app: AppTest, tiny_w
     assert differ, "else it shows nothing"
     captions = [caption.value for caption in app.caption if caption.value.startswith("Second reading **other**")]
     assert len(captions) == 1
-    app.selectbox(key="model").set_value("other").run()
+    app.selectbox(key="triage_model").set_value("other").run()
     assert not app.exception
     assert app.selectbox(key="second").options == ["tiny"]
     assert not any(caption.value.startswith("Second reading") for caption in app.caption), "nothing reads after itself"
@@ -115,7 +115,7 @@ def test_an_ensemble_says_what_its_members_find_and_flags_where_they_differ(app:
     app.button[0].click().run()
     found = {}
     for name in ("other", "tiny", "both"):
-        app.selectbox(key="model").set_value(name).run()
+        app.selectbox(key="triage_model").set_value(name).run()
         assert not app.exception
         found[name] = {str(row["file"]): row for row in table_of(app)}
     differ = {file for file, row in found["tiny"].items() if found["other"][file]["finding"] != row["finding"]}
@@ -160,7 +160,7 @@ def test_a_default_model_that_is_not_there_is_missed_aloud_and_another_triages(
         assert not app.exception
         assert not app.error
         assert any(f"LUNGASSIST_MODEL names {named}, which is no usable model: tiny" in w.value for w in app.warning)
-        assert app.selectbox(key="model").value == "tiny"
+        assert app.selectbox(key="triage_model").value == "tiny"
     app.button[0].click().run()
     assert len(table_of(app)) == 4
 
@@ -172,9 +172,9 @@ def test_a_default_that_cannot_be_used_leaves_the_choice_to_a_person(app: AppTes
     app.toggle(key="phantoms").set_value(True).run()
     assert not app.exception
     assert any("gone" in warning.value and "choose one here" in warning.value for warning in app.warning)
-    assert app.selectbox(key="model").value is None
+    assert app.selectbox(key="triage_model").value is None
     assert not app.dataframe, "no other model answers unasked"
-    app.selectbox(key="model").set_value("another").run()
+    app.selectbox(key="triage_model").set_value("another").run()
     assert len(table_of(app)) == 4
 
 
@@ -184,12 +184,12 @@ def test_a_model_made_the_default_is_taken_unless_a_person_chose_another(app: Ap
     default = tiny_weights / "DEFAULT"
     default.write_text("tiny", encoding="utf-8")
     app.run()
-    assert app.selectbox(key="model").value == "tiny"
+    assert app.selectbox(key="triage_model").value == "tiny"
     default.write_text("another", encoding="utf-8")
-    assert app.run().selectbox(key="model").value == "another"
-    app.selectbox(key="model").set_value("third").run()
+    assert app.run().selectbox(key="triage_model").value == "another"
+    app.selectbox(key="triage_model").set_value("third").run()
     default.write_text("tiny", encoding="utf-8")
-    assert app.run().selectbox(key="model").value == "third"
+    assert app.run().selectbox(key="triage_model").value == "third"
 
 
 @pytest.mark.parametrize("page", ["triage", "comparison", "training"])
@@ -267,7 +267,9 @@ def test_another_model_is_compared_side_by_side(app: AppTest, tiny_weights: Path
     save_tiny_model(tiny_weights / "second", seed=1, version="2.0")
     app.run()
     app.button[0].click().run()
-    app.multiselect(key="compare").set_value(["second" if app.selectbox(key="model").value == "tiny" else "tiny"]).run()
+    app.multiselect(key="compare").set_value(
+        ["second" if app.selectbox(key="triage_model").value == "tiny" else "tiny"]
+    ).run()
     assert not app.exception
     assert any("several models" in header.value for header in app.subheader)
 
@@ -303,7 +305,7 @@ def test_a_visit_to_another_page_loses_nothing(app: AppTest, tiny_weights: Path)
     files = [(f"{kind}.png", phantom_png(kind, 1, 256), "image/png") for kind in ("COVID", "Normal")]
     app.file_uploader(key="files").set_value(files).run()
     app.toggle(key="phantoms").set_value(True).run()
-    for key, value in (("model", "third"), ("second", "other"), ("method", "hirescam")):
+    for key, value in (("triage_model", "third"), ("second", "other"), ("method", "hirescam")):
         app.selectbox(key=key).set_value(value).run()
     app.multiselect(key="compare").set_value(["tiny"]).run()
     app.segmented_control(key="order").set_value("As uploaded").run()
@@ -317,7 +319,11 @@ def test_a_visit_to_another_page_loses_nothing(app: AppTest, tiny_weights: Path)
         assert table_of(app) == before
         app.run()
         assert table_of(app) == before
-    assert [app.selectbox(key=key).value for key in ("model", "second", "method")] == ["third", "other", "hirescam"]
+    assert [app.selectbox(key=key).value for key in ("triage_model", "second", "method")] == [
+        "third",
+        "other",
+        "hirescam",
+    ]
     assert (app.multiselect(key="compare").value, app.toggle(key="phantoms").value) == (["tiny"], True)
     assert any(caption.value.startswith("2 of the studies came before") for caption in app.caption)
 
@@ -379,7 +385,7 @@ def test_a_probability_reads_the_same_in_list_finding_bars_and_viewer(app: AppTe
     save_tiny_model(tiny_weights / "sure", temperature=1e-14)
     app.run()
     app.button[0].click().run()
-    app.selectbox(key="model").set_value("sure").run()
+    app.selectbox(key="triage_model").set_value("sure").run()
     assert not app.exception
     assert any("probability >99%." in each.value for each in app.markdown)
     (bars,) = app.get("plotly_chart")
