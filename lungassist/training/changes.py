@@ -18,7 +18,6 @@ _GAINS: Final = (0.6, 2.5)
 #: Tiles a side, and contrast limits, of those that are equalised in tiles instead.
 TILES: Final = (4, 8, 16)
 _LIMITS: Final = (1.0, 4.0)
-_EQUALISED: Final = 0.4
 #: Detail is made no more than so many times as strong; and where there is less of it than this share of the range, it
 #: counts as this much: what is evened out there is noise.
 MOST_GAIN: Final = 4.0
@@ -155,7 +154,7 @@ def draw_changes(recipe: Recipe, count: int, side: int, generator: torch.Generat
     if strength:
         gamma, contrast, brightness = (draw.uniform(-strength, strength) for _ in range(3))
         exposure = torch.stack([gamma.exp(), contrast + 1, brightness / 2], dim=1)
-    processing = _processing(draw, recipe.processing) if recipe.processing else None
+    processing = _processing(draw, recipe.processing, recipe.equalising) if recipe.processing else None
     degradation = _degradation(side, draw, recipe.noise) if recipe.degrade else None
     return Changes(matrix, exposure, processing, degradation, recipe.enhance_changed)
 
@@ -200,7 +199,7 @@ def _cropped(matrix: torch.Tensor, most: float, draw: _Draw) -> torch.Tensor:
     return torch.cat([turned * (1 - cut).view(-1, 1, 1), moved.unsqueeze(2)], dim=2)
 
 
-def _processing(draw: _Draw, share: float) -> Processing:
+def _processing(draw: _Draw, share: float, equalising: float) -> Processing:
     chosen, places = draw.chance(share), draw.offset(len(PLACES))
     # Flattened over small places, the lungs themselves would vanish.
     most = 0.9 * (PLACES[1] / torch.tensor(PLACES, device=places.device)[places]).clamp(max=1)
@@ -210,9 +209,10 @@ def _processing(draw: _Draw, share: float) -> Processing:
         gain=draw.uniform(*(math.log(gain) for gain in _GAINS)).exp(),
         evening=draw.uniform(0, 1) * draw.chance(0.5),
         flattening=most * draw.uniform(0, 1) * draw.chance(0.5),
-        equalised=draw.chance(_EQUALISED),
-        tiles=draw.offset(len(TILES)),
-        limit=draw.uniform(*_LIMITS),
+        # Where none is equalised nothing is drawn for it: what follows is as it was before any could be.
+        equalised=draw.chance(equalising) if equalising else torch.zeros_like(chosen),
+        tiles=draw.offset(len(TILES)) if equalising else torch.zeros_like(places),
+        limit=draw.uniform(*_LIMITS) if equalising else torch.ones_like(most),
     )
 
 

@@ -203,6 +203,13 @@ class Recipe:
         "tiles (CLAHE), as the processing of other makers' machines and archives does.",
         span=(0, 1),
     )
+    equalising: float = _setting(
+        0.4,
+        "Augmentation",
+        "Of the images that are processed otherwise, the share whose histogram is equalised in tiles (CLAHE) instead "
+        "of their local contrast being changed.",
+        span=(0, 1),
+    )
     degrade: bool = _setting(True, "Augmentation", "Blur, noise, coarse resolution, markers and covers on some images.")
     noise: float = _setting(
         0.4, "Augmentation", "Where some are degraded: share of the images with noise, of up to 6 %.", span=(0, 1)

@@ -36,6 +36,7 @@ _LABELS: Final = {
     "crop": "Cut off (share of the side)",
     "surroundings": "Share with other surroundings",
     "processing": "Share processed otherwise",
+    "equalising": "Of these, equalised (CLAHE)",
     "degrade": "Blur, noise and markers",
     "noise": "Share of noisy images",
     "split_seed": "Seed of the split",

@@ -248,6 +248,19 @@ def test_some_are_equalised_in_tiles_and_nothing_else() -> None:
         np.testing.assert_array_equal(changed[i].numpy(), expected)
 
 
+def test_where_none_is_equalised_nothing_is_drawn_for_it() -> None:
+    batch, recipe = images(100), replace(STRONG, equalising=0.0)
+    assert not processing_of(recipe, batch).equalised.any()
+    without = draw_changes(recipe, 100, 64, random := torch.Generator().manual_seed(1))
+    as_before = torch.Generator().manual_seed(1)
+    draw_changes(replace(recipe, processing=0, degrade=False), 100, 64, as_before)
+    torch.rand(7 * 100, generator=as_before)  # chosen, places, gain, evening and flattening twice each
+    assert without.degradation is not None
+    draw_changes(replace(recipe, degrade=False), 100, 64, only := torch.Generator().manual_seed(1))
+    assert torch.equal(only.get_state(), as_before.get_state())
+    assert not torch.equal(random.get_state(), only.get_state())
+
+
 @pytest.mark.parametrize("side", [64, 96, 100, 224])
 @pytest.mark.parametrize("tiles", TILES)
 def test_equalisation_on_other_devices_is_opencvs(tiles: int, side: int) -> None:

@@ -92,6 +92,7 @@ def test_every_setting_can_be_given_on_the_command_line() -> None:
         surroundings=0.5,
         exposure=0.03,
         processing=0.3,
+        equalising=0.1,
         degrade=False,
         noise=0.2,
     )
