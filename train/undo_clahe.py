@@ -9,29 +9,23 @@ the place of `lungassist/undo_clahe.safetensors`; models and ensembles with this
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch.nn import functional
 
-from lungassist.cli.numbers import at_least_one
-from lungassist.dataset import ImageRows, assign_splits, index_folder, open_cache
+from lungassist.dataset import ImageRows
 from lungassist.errors import LungAssistError
-from lungassist.evaluation.origin import splits_for
-from lungassist.files import write_atomically
-from lungassist.preprocess import Preprocessing, stretched
-from lungassist.settings import Settings
+from lungassist.preprocess import stretched
 from lungassist.undo_clahe import UndoClahe, with_tables
+from train.prepared_images import parser, training_images, write_weights
 
 Image = NDArray[np.uint8]
 
@@ -136,38 +130,19 @@ def _step(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and write; returns 0, or 1 with a message."""
-    parser = argparse.ArgumentParser(prog="python -m train.undo_clahe", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with CLASS/images/* or CLASS/*")
-    parser.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
-    parser.add_argument("--split-file", type=Path, help="CSV with file and split, to be used instead of a new split")
-    parser.add_argument("--epochs", type=at_least_one, default=10, help="default 10")
-    parser.add_argument("--seed", type=int, default=1, help="default 1")
-    parser.add_argument("--out", type=Path, required=True, help="file to write; the one in use is beside the module")
-    arguments = parser.parse_args(argv)
+    arguments = parser("train.undo_clahe", __doc__, epochs=10).parse_args(argv)
     cv2.setNumThreads(1)  # images are spread over threads already
     try:
-        index = index_folder(arguments.data, arguments.metadata)
-        prepared = open_cache(index, Preprocessing(), Settings.from_environment())
-        if arguments.split_file:
-            splits = splits_for(index, arguments.split_file.parent, arguments.split_file).splits
-        else:
-            splits = assign_splits(index.table)
+        images, chosen = training_images(arguments)
     except LungAssistError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    chosen = np.flatnonzero((np.asarray(splits) == "train") & prepared.readable)
     if len(chosen) < _BATCH:
         sys.stderr.write(f"{len(chosen)} training images are too few: at least {_BATCH} are needed.\n")
         return 1
-    network = train(prepared.images, chosen, arguments.epochs, arguments.seed)
-    learnt = {name: _half(tensor) for name, tensor in network.state_dict().items()}
-    write_atomically(arguments.out, lambda place: save_file(learnt, place))
-    sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB\n")
+    network = train(images, chosen, arguments.epochs, arguments.seed)
+    write_weights(arguments.out, network.state_dict())
     return 0
-
-
-def _half(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.half().contiguous() if tensor.is_floating_point() else tensor.contiguous()
 
 
 if __name__ == "__main__":

@@ -8,28 +8,20 @@ with a part covered. The file comes into use where it takes the place of `lungas
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
-from lungassist.cli.numbers import at_least_one
-from lungassist.dataset import assign_splits, index_folder, open_cache
 from lungassist.errors import LungAssistError
-from lungassist.evaluation.origin import splits_for
-from lungassist.files import write_atomically
 from lungassist.imaging.way_round import CELLS, WAYS, features, turned
-from lungassist.preprocess import Preprocessing
-from lungassist.settings import Settings
+from train.prepared_images import parser, training_images, write_weights
 
 #: Pixels a side that images are changed at.
 _SIDE: Final = 96
@@ -118,34 +110,19 @@ def _drawn(images: NDArray[np.uint8], random: np.random.Generator) -> tuple[torc
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train and write; returns 0, or 1 with a message."""
-    parser = argparse.ArgumentParser(prog="python -m train.way_round", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with CLASS/images/* or CLASS/*")
-    parser.add_argument("--metadata", type=Path, help="CSV with file and patient_id")
-    parser.add_argument("--split-file", type=Path, help="CSV with file and split, to be used instead of a new split")
-    parser.add_argument("--epochs", type=at_least_one, default=12, help="default 12")
-    parser.add_argument("--seed", type=int, default=1, help="default 1")
-    parser.add_argument("--out", type=Path, required=True, help="file to write; the one in use is beside the module")
-    arguments = parser.parse_args(argv)
+    arguments = parser("train.way_round", __doc__, epochs=12).parse_args(argv)
     torch.set_num_threads(1)  # so small a network is slower with more, and the same to the bit with one
     try:
-        index = index_folder(arguments.data, arguments.metadata)
-        prepared = open_cache(index, Preprocessing(), Settings.from_environment())
-        if arguments.split_file:
-            splits = splits_for(index, arguments.split_file.parent, arguments.split_file).splits
-        else:
-            splits = assign_splits(index.table)
+        images, chosen = training_images(arguments)
     except LungAssistError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    chosen = np.flatnonzero((np.asarray(splits) == "train") & prepared.readable)
     if not len(chosen):
         sys.stderr.write("No training image can be read.\n")
         return 1
-    small = [cv2.resize(prepared.images[row], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for row in chosen]
+    small = [cv2.resize(images[row], (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for row in chosen]
     network = train(np.stack(small).astype(np.uint8), arguments.epochs, arguments.seed)
-    learnt = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(arguments.out, lambda place: save_file(learnt, place))
-    sys.stdout.write(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB\n")
+    write_weights(arguments.out, network.state_dict())
     return 0
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.parser import NOTICE
 from lungassist.cli.tables import new_table, output_console, write_json_line
+from lungassist.cli.undone import say_undone
 from lungassist.errors import UsageError, WeightsError
 from lungassist.evaluation.ensemble import make_ensemble, undo_ensemble
 from lungassist.evaluation.ensemble_images import SeenThrough
 from lungassist.models.card import Card
-from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import CARD_FILE, choose_model
 from lungassist.settings import Settings
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     weights_dir = Settings.from_environment().weights_dir
     if arguments.undo:
-        return _undone(undo_ensemble(weights_dir, arguments.name), as_json=arguments.json)
+        return say_undone(undo_ensemble(weights_dir, arguments.name), as_json=arguments.json)
     card = make_ensemble(
         weights_dir,
         arguments.members,
@@ -62,15 +62,6 @@ def _through(arguments: argparse.Namespace) -> SeenThrough | None:
             "they are asked anew about the images that it changes."
         )
     return SeenThrough(arguments.enhancement, arguments.data, arguments.metadata, Settings.from_environment())
-
-
-def _undone(entry: Promotion, *, as_json: bool) -> int:
-    if as_json:
-        write_json_line({"model": entry.name, "taken_back": True, "came_back": entry.replaced is not None})
-    else:
-        back = "; the one that it had replaced is there again" if entry.replaced else ""
-        output_console().print(f"{entry.name} {entry.version} was taken off the shelf{back}.", markup=False)
-    return 0
 
 
 def _as_json(card: Card, *, default: bool) -> dict[str, Any]:

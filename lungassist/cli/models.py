@@ -13,11 +13,11 @@ from rich.text import Text
 
 from lungassist.classes import COVID, VIRAL_PNEUMONIA
 from lungassist.cli.tables import name_cell, new_table, output_console, write_json_line
+from lungassist.cli.undone import say_undone
 from lungassist.errors import LungAssistError, WeightsError
 from lungassist.imaging.wording import megabytes
 from lungassist.models.card import Card
 from lungassist.models.promotion import undo_promotion
-from lungassist.models.promotion_journal import Promotion
 from lungassist.models.weights import ShelfEntry, choose_model, read_shelf, verify
 from lungassist.settings import Settings
 
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = Settings.from_environment()
     if arguments.undo:
-        return _undone(undo_promotion(settings.weights_dir), as_json=arguments.json)
+        return say_undone(undo_promotion(settings.weights_dir), as_json=arguments.json)
     entries = read_shelf(settings.weights_dir)
     default, lack = _default(settings)
     models = [_listed(entry, default, answers=arguments.check) for entry in entries]
@@ -79,15 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
     if models and lack:
         sys.stderr.write(f"{' '.join(lack.split())}\n")
     return 0 if models and not lack and all(model.verified for model in models) else 1
-
-
-def _undone(entry: Promotion, *, as_json: bool) -> int:
-    if as_json:
-        write_json_line({"model": entry.name, "taken_back": True, "came_back": entry.replaced is not None})
-    else:
-        back = "; the one that it had replaced is there again" if entry.replaced else ""
-        output_console().print(f"{entry.name} {entry.version} was taken off the shelf{back}.", markup=False)
-    return 0
 
 
 def _default(settings: Settings) -> tuple[str | None, str]:

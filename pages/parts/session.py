@@ -45,7 +45,7 @@ def default_model() -> str:
     """The model that triage starts with: the one that the installation names, if it is usable.
 
     Raises:
-        WeightsError: there is no usable model at all.
+        UsageError, WeightsError: there is no usable model at all, or weights/DEFAULT names none.
     """
     named = settings().default_model
     is_usable = any(entry.card and entry.name == named for entry in shelf())
